@@ -1,0 +1,1 @@
+"""From learning curves to laws, recommendations, held-out checks and a report."""

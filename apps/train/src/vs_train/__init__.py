@@ -1,0 +1,1 @@
+"""Train agents and write the run table."""

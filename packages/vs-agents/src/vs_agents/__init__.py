@@ -1,0 +1,1 @@
+"""Value-based RL agents as pure functions over pytrees."""

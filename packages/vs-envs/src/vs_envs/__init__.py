@@ -1,0 +1,1 @@
+"""One vector-environment interface over simulators."""

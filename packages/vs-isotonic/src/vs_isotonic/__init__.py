@@ -1,0 +1,1 @@
+"""Learning curves to monotone fits and threshold crossings, with bootstrap and censoring."""

@@ -1,0 +1,1 @@
+"""Scaling laws for value-based RL: fit, predict, allocate, with uncertainty and verdicts."""

@@ -1,0 +1,1 @@
+"""The run table: schema, crash-safe writer, lazy reader and importers."""

@@ -1,0 +1,1 @@
+"""Figures of value scaling, from plain arrays."""
