@@ -1,1 +1,18 @@
 """Learning curves to monotone fits and threshold crossings, with bootstrap and censoring."""
+
+from vs_isotonic.bootstrap import bootstrap_counts, bootstrap_crossings, mean_curve
+from vs_isotonic.cleaning import DistinctSeeds, distinct_seeds, remove_resets
+from vs_isotonic.crossing import Crossings, crossings
+from vs_isotonic.regression import isotonic_regression
+
+__all__ = [
+    "Crossings",
+    "DistinctSeeds",
+    "bootstrap_counts",
+    "bootstrap_crossings",
+    "crossings",
+    "distinct_seeds",
+    "isotonic_regression",
+    "mean_curve",
+    "remove_resets",
+]
