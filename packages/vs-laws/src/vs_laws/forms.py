@@ -1,4 +1,4 @@
-"""The two functional forms of paper 1, as values that can be evaluated.
+"""The functional forms of paper 1, as values that can be evaluated.
 
 Fields and ``x``/``sigma`` broadcast by NumPy's rules, so one object can hold a whole bootstrap:
 a law whose fields have shape ``(K, 1)`` maps ``(n,)`` values of σ to ``(K, n)`` predictions.
@@ -43,10 +43,27 @@ class DataLaw:
     def __call__(self, sigma: ArrayLike) -> Floats:
         """Env steps to the level, at ``sigma > 0`` (broadcasting)."""
         excess = self.amplitude * np.asarray(sigma, float) ** (-np.asarray(self.alpha, float))
-        return np.asarray(self.d_min + excess, float)
+        return np.asarray(self.d_min, float) + excess
 
     @property
     def beta(self) -> Floats:
         """β of ``d_min + (β/σ)^α``; ``inf`` where it is beyond a double."""
         with np.errstate(over="ignore", divide="ignore"):
             return np.asarray(self.amplitude, float) ** (1.0 / np.asarray(self.alpha, float))
+
+
+@dataclass(frozen=True)
+class OffsetPowerLaw:
+    """``y = offset + coefficient * x**exponent``: B_min + β/σ^α and η_min + β/σ^α (P1 App. D).
+
+    With exponent = −α this is the data law's formula; here the exponent may have either sign.
+    """
+
+    offset: ArrayLike
+    coefficient: ArrayLike
+    exponent: ArrayLike
+
+    def __call__(self, x: ArrayLike) -> Floats:
+        """Evaluate at ``x > 0`` (broadcasting)."""
+        power = np.asarray(x, float) ** np.asarray(self.exponent, float)
+        return np.asarray(self.offset, float) + self.coefficient * power

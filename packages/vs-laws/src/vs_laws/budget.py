@@ -1,0 +1,275 @@
+"""Budget-optimal σ*, D*, C* as power laws of the budget F (arXiv:2502.04327, problem 3.2).
+
+For every level J the σ of least ``C_J + δ·D_J`` gives a pair (F*_J, σ*_J). Over J these follow
+power laws, fitted with the largest budgets held out so that the extrapolation can be checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vs_laws import verdict as rules
+from vs_laws.allocate import Allocation, least_budget
+from vs_laws.compute import ComputeLaw
+from vs_laws.forms import Floats, PowerLaw
+from vs_laws.power_law import fit_power_law
+from vs_laws.result import Estimate, Fit, Prediction
+from vs_laws.verdict import Judgement, Verdict
+
+QUANTITIES = ("sigma", "data", "compute")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One quantity at the held-out budgets.
+
+    Attributes:
+        predicted: what the law fitted on the smaller budgets says, with its 95 % interval.
+        actual: the optimum computed directly for those levels.
+        relative_error: predicted / actual − 1.
+    """
+
+    predicted: Prediction
+    actual: Floats
+    relative_error: Floats
+
+
+@dataclass(frozen=True)
+class BudgetLaws:
+    """σ*(F), D*(F) and C*(F).
+
+    Attributes:
+        levels: (m,) performance levels J, ascending.
+        optimum: allocation of every level, arrays (m,); its ``samples`` have (K, m).
+        held_out: (m,) the levels left out of the fits, those of the largest F.
+        sigma: fit of σ*(F).
+        data: fit of D*(F).
+        compute: fit of C*(F).
+        checks: by quantity (``sigma``, ``data``, ``compute``), the held-out budgets; empty without.
+    """
+
+    levels: Floats
+    optimum: Allocation
+    held_out: NDArray[np.bool_]
+    sigma: Fit
+    data: Fit
+    compute: Fit
+    checks: Mapping[str, HeldOut]
+
+
+def fit_budget_laws(
+    levels: ArrayLike,
+    law: ComputeLaw,
+    delta: float,
+    *,
+    hold_out: int = 2,
+    samples: ComputeLaw | None = None,
+    sigma_range: tuple[float, float] | None = None,
+    grid: ArrayLike | None = None,
+) -> BudgetLaws:
+    """Budget-optimal allocation of every level, and its power laws in the budget.
+
+    Args:
+        levels: (m,) performance levels J.
+        law: C_J of all levels: the data law's fields have shape (m,).
+        delta: price of an env step in FLOPs.
+        hold_out: number of largest budgets left out of the fits.
+        samples: the same law for every bootstrap: data-law fields (K, m), others (K, 1). In each
+            bootstrap both F* and σ* move, and the fit is repeated on its own pairs.
+        sigma_range: range of σ the laws were fitted on; a law through optima outside it is not
+            called supported.
+        grid: see `least_budget`.
+
+    Raises:
+        ValueError: if shapes do not match, fewer than two levels remain, or see `least_budget`.
+    """
+    goal = np.asarray(levels, float)
+    if goal.ndim != 1 or not np.all(np.diff(goal) > 0):
+        raise ValueError(f"levels must be 1-D and strictly ascending, got {goal.tolist()}")
+    if hold_out < 0 or goal.size - hold_out < 2:
+        raise ValueError(
+            f"{goal.size} levels with {hold_out} held out leave fewer than two for a law; "
+            "hold out fewer or add levels"
+        )
+    optimum = least_budget(law, delta, sigma_range=sigma_range, grid=grid)
+    if optimum.sigma.shape != goal.shape:
+        raise ValueError(
+            f"the law describes {optimum.sigma.shape} levels, expected ({goal.size},): one data "
+            "law per level"
+        )
+    if samples is not None:
+        drawn = least_budget(samples, delta, sigma_range=sigma_range, grid=grid)
+        if drawn.sigma.ndim != 2 or drawn.sigma.shape[1] != goal.size:
+            raise ValueError(
+                f"samples describe {drawn.sigma.shape}, expected (bootstraps, {goal.size})"
+            )
+        optimum = optimum.with_samples(drawn)
+    if np.isnan(optimum.budget).any():
+        at = int(np.isnan(optimum.budget).argmax())
+        raise ValueError(
+            f"level {goal[at]:g} has no finite budget-optimal sigma: its C + delta*D has no minimum"
+        )
+    held = np.zeros(goal.size, bool)
+    held[np.argsort(optimum.budget, kind="stable")[goal.size - hold_out :]] = True
+    fits = {name: _fit(name, optimum, ~held) for name in QUANTITIES}
+    checks = {}
+    if hold_out:
+        for name, fit in fits.items():
+            actual = getattr(optimum, name)[held]
+            predicted = fit.predict(optimum.budget[held])
+            checks[name] = HeldOut(predicted, actual, predicted.value / actual - 1.0)
+    return BudgetLaws(goal, optimum, held, fits["sigma"], fits["data"], fits["compute"], checks)
+
+
+def _fit(name: str, optimum: Allocation, used: NDArray[np.bool_]) -> Fit:
+    """Power law of one quantity in F, with intervals from each bootstrap's own (F, y) pairs."""
+    fit = fit_power_law(optimum.budget[used], getattr(optimum, name)[used])
+    fit = replace(fit, form=f"{name} = coefficient * F^exponent")
+    if optimum.samples is None:
+        note = "the interval is that of the scatter over levels only, not of the seeds"
+        return replace(fit, notes=(*fit.notes, note))
+    law = _regress(optimum.samples.budget[:, used], getattr(optimum.samples, name)[:, used])
+    centre = fit.parameters
+    parameters = {
+        "exponent": Estimate.from_samples(centre["exponent"].value, law.exponent),
+        "coefficient": Estimate.from_samples(centre["coefficient"].value, law.coefficient),
+    }
+    lost = int(np.isnan(law.exponent).sum())
+    notes = fit.notes + (
+        (f"{lost} of {np.size(law.exponent)} bootstraps had fewer than two optima",) if lost else ()
+    )
+    span = np.ptp(np.log10(optimum.budget[used]))
+    judgement = _judge(fit, parameters["exponent"], float(span))
+    outside = int(optimum.extrapolated[used].sum())
+    if judgement.verdict is Verdict.SUPPORTED and outside:
+        judgement = Judgement(
+            Verdict.UNIDENTIFIED,
+            f"{outside} of {int(used.sum())} optima lie outside the range of sigma that was run",
+        )
+    return replace(
+        fit,
+        parameters=parameters,
+        samples=law,
+        covariance=None,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        notes=notes,
+    )
+
+
+def _judge(fit: Fit, exponent: Estimate, decades: float) -> Judgement:
+    """The rules of `vs_laws.verdict`, with the seeds' interval in place of the scatter's."""
+    if fit.verdict in (Verdict.TOO_FEW_LEVELS, Verdict.NON_MONOTONE):
+        return Judgement(fit.verdict, fit.reason)
+    if level := rules.flat(exponent.low, exponent.high):
+        return level
+    span = (exponent.high - exponent.low) * decades
+    if span > rules.MAX_DECADES:
+        reason = f"the 95% interval of the exponent leaves {span:.1f} decades over these budgets"
+        return Judgement(Verdict.UNIDENTIFIED, reason)
+    interval = f"[{exponent.low:.3g}, {exponent.high:.3g}]"
+    return rules.supported(f"the 95% interval of the exponent over seeds, {interval}, excludes 0")
+
+
+def _regress(x: Floats, y: Floats) -> PowerLaw:
+    """Least squares in log-log of every row (K, n), each with its own x; fields (K, 1)."""
+    known = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+    log_x, log_y = (np.log(np.where(known, v, 1.0)) for v in (x, y))
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    mean_x = log_x.sum(axis=1, keepdims=True) / count
+    mean_y = log_y.sum(axis=1, keepdims=True) / count
+    offset = np.where(known, log_x - mean_x, 0.0)
+    spread = (offset**2).sum(axis=1, keepdims=True)
+    usable = spread > 1e-20
+    slope = (offset * (log_y - mean_y)).sum(axis=1, keepdims=True) / np.where(usable, spread, 1.0)
+    slope = np.where(usable, slope, np.nan)
+    return PowerLaw(np.exp(mean_y - slope * mean_x), slope)
+
+
+@dataclass(frozen=True)
+class BestLevel:
+    """The best level that budgets pay for, arrays of the shape of the budgets.
+
+    Attributes:
+        level: J; NaN below the cheapest level, the highest level when the budget exceeds it.
+        sigma: updates per env step to use.
+        data: env steps that will be spent.
+        compute: FLOPs that will be spent.
+        out_of_range: True where the budget is outside the budgets of the levels.
+    """
+
+    level: Floats
+    sigma: Floats
+    data: Floats
+    compute: Floats
+    out_of_range: NDArray[np.bool_]
+
+
+def best_level(
+    levels: ArrayLike, optimum: Allocation, budget: ArrayLike, *, delta: float
+) -> BestLevel:
+    """Problem 3.2: the best J under ``C + δ·D ≤ F₀``, the inverse of J ↦ F*_J.
+
+    Between levels, J, log σ* and log D* are linear in log F. Reaching a level implies reaching the
+    lower ones, so a level costs at most what any higher one does; levels that the fits make dearer
+    than a higher one are passed over. With a budget above the dearest level, that level's own
+    allocation is returned and flagged.
+
+    Args:
+        levels: (m,) ascending.
+        optimum: `least_budget` of every level, arrays (m,), or (K, m) for bootstraps.
+        budget: F₀ in FLOPs: scalar or (n,).
+        delta: price of an env step, as used for ``optimum``.
+
+    Returns:
+        Arrays of shape ``budget.shape``, or ``(K, *budget.shape)``.
+
+    Raises:
+        ValueError: if budgets are not positive, or levels do not match the allocation.
+    """
+    goal, wanted = np.asarray(levels, float), np.asarray(budget, float)
+    if goal.ndim != 1 or goal.size == 0 or not np.all(np.diff(goal) > 0):
+        raise ValueError("levels must be 1-D, not empty and strictly ascending")
+    if optimum.budget.ndim not in (1, 2) or optimum.budget.shape[-1] != goal.size:
+        raise ValueError(
+            f"the allocation has shape {optimum.budget.shape}, expected ({goal.size},) or "
+            f"(bootstraps, {goal.size}): one optimum per level"
+        )
+    if not np.all(np.isfinite(wanted) & (wanted > 0)):
+        raise ValueError("budget must be positive and finite (FLOPs)")
+    single = optimum.budget.ndim == 1
+    rows = [np.atleast_2d(v) for v in (optimum.budget, optimum.sigma, optimum.data)]
+    level, sigma, data, spent, outside = (
+        np.stack(part)
+        for part in zip(
+            *(_invert(goal, *row, np.ravel(wanted)) for row in zip(*rows, strict=True)), strict=True
+        )
+    )
+    shape = wanted.shape if single else (len(level), *wanted.shape)
+    compute = spent - delta * data
+    return BestLevel(*(v.reshape(shape) for v in (level, sigma, data, compute, outside)))
+
+
+def _invert(
+    goal: Floats, cost: Floats, sigma: Floats, data: Floats, wanted: Floats
+) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
+    """One row of `best_level`: level, σ, D, the budget spent, and whether it is out of range."""
+    known = np.isfinite(cost)
+    # keep the levels that are cheaper than every higher one
+    cheapest_above = np.minimum.accumulate(np.where(known, cost, np.inf)[::-1])[::-1]
+    later = np.append(cheapest_above[1:], np.inf)
+    keep = known & (cost < later)
+    if not keep.any():
+        lost = np.full(wanted.shape, np.nan)
+        return lost, lost, lost, lost, np.ones(wanted.shape, bool)
+    at, price = np.log(wanted), np.log(cost[keep])
+    outside = (at < price[0]) | (at > price[-1])
+
+    def between(values: Floats) -> Floats:
+        return np.interp(at, price, values[keep], left=np.nan)
+
+    ratio, steps = np.exp(between(np.log(sigma))), np.exp(between(np.log(data)))
+    spent = np.where(at < price[0], np.nan, np.exp(np.minimum(at, price[-1])))
+    return between(goal), ratio, steps, spent, outside
