@@ -1,1 +1,42 @@
 """The run table: schema, crash-safe writer, lazy reader and importers."""
+
+from vs_logging.merge import merge_imports
+from vs_logging.reader import consolidate, read_metadata, read_table, scan, write_table
+from vs_logging.report import Imported, ImportReport, Skipped
+from vs_logging.table import (
+    CONFIG_COLUMNS,
+    OPTIONAL_SCHEMA,
+    SCHEMA,
+    RunTableError,
+    run_id,
+    validate,
+)
+from vs_logging.tabular import import_csv
+from vs_logging.tensorboard import import_tensorboard
+from vs_logging.wandb import WandbApi, import_wandb
+from vs_logging.writer import RunWriter
+from vs_logging.zips import import_zip
+
+__all__ = [
+    "CONFIG_COLUMNS",
+    "OPTIONAL_SCHEMA",
+    "SCHEMA",
+    "ImportReport",
+    "Imported",
+    "RunTableError",
+    "RunWriter",
+    "Skipped",
+    "WandbApi",
+    "consolidate",
+    "import_csv",
+    "import_tensorboard",
+    "import_wandb",
+    "import_zip",
+    "merge_imports",
+    "read_metadata",
+    "read_table",
+    "run_id",
+    "scan",
+    "validate",
+    "write_table",
+]

@@ -1,0 +1,118 @@
+"""Curves as arrays → one run table, without a Python loop over rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from vs_logging.table import CONFIG_COLUMNS, OPTIONAL_SCHEMA, SCHEMA, run_id, validate
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """All seeds of one configuration.
+
+    Attributes:
+        config: The completed configuration; hashed into the run's id.
+        steps: Shape (T,) env steps.
+        returns: Shape (T, S).
+        diagnostics: Name → shape (T, S).
+        seeds: Shape (S,) the seeds' numbers; their position by default.
+        ends: Shape (S,) number of leading rows that are measurements; all by default.
+        flags: Name → shape (S,), constant within a seed (``stopped_on_success``).
+        extra: Constant optional columns, hashed too (``passive_critic_width``).
+    """
+
+    config: Mapping[str, Any]
+    steps: NDArray[np.int64]
+    returns: Floats
+    diagnostics: Mapping[str, Floats] = field(default_factory=dict)
+    seeds: NDArray[np.int64] | None = None
+    ends: NDArray[np.int64] | None = None
+    flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def duplicate_seeds(runs: Sequence[Curves]) -> int:
+    """Seeds whose returns copy another seed of their run bit by bit (all-NaN ones apart)."""
+    keys = [
+        (run, curves.steps.tobytes(), column.tobytes())
+        for run, curves in zip(_run_ids(runs), runs, strict=True)
+        for column in curves.returns.T
+        if not np.isnan(column).all()
+    ]
+    return len(keys) - len(set(keys))
+
+
+def _run_ids(runs: Sequence[Curves]) -> list[str]:
+    return [run_id({**curves.config, **curves.extra}) for curves in runs]
+
+
+def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
+    """Stack curves into a validated run table, seed by seed.
+
+    Rows beyond a seed's ``ends`` and the trailing rows in which it logged nothing are left out;
+    unlogged rows before that keep their place, with a NaN return.
+    """
+    kept = [_measured(curves) for curves in runs]
+    counts = [int(mask.sum()) for mask in kept]
+    names = list(dict.fromkeys(name for curves in runs for name in curves.diagnostics))
+    columns: dict[str, Any] = {}
+    columns["seed"] = np.concatenate(
+        [np.nonzero(mask)[0] if c.seeds is None else c.seeds[np.nonzero(mask)[0]]
+         for c, mask in zip(runs, kept, strict=True)]
+    )  # fmt: skip
+    columns["env_step"] = np.concatenate(
+        [c.steps[np.nonzero(mask)[1]] for c, mask in zip(runs, kept, strict=True)]
+    )
+    columns["return_"] = np.concatenate(
+        [c.returns.T[mask] for c, mask in zip(runs, kept, strict=True)]
+    )
+    for name in names:
+        columns[name] = np.concatenate(
+            [c.diagnostics[name].T[mask] if name in c.diagnostics else np.full(count, np.nan)
+             for c, mask, count in zip(runs, kept, counts, strict=True)]
+        )  # fmt: skip
+    for name in dict.fromkeys(name for c in runs for name in c.flags):
+        columns[name] = np.concatenate(
+            [c.flags[name][np.nonzero(mask)[0]] if name in c.flags else np.zeros(count, bool)
+             for c, mask, count in zip(runs, kept, counts, strict=True)]
+        )  # fmt: skip
+    rows = pl.DataFrame(columns)
+    # A metric that no run logged is no column; NaN in a diagnostic means "not logged here".
+    unlogged = [name for name in names if rows[name].is_nan().all()]
+    rows = rows.drop(unlogged).with_columns(
+        pl.col(name).fill_nan(None) for name in names if name not in unlogged
+    )
+    which = pl.Series(np.repeat(np.arange(len(runs), dtype=np.uint32), counts))
+    constants = _constants(runs)[which]
+    return validate(pl.concat([constants, rows], how="horizontal"), source=source)
+
+
+def _measured(curves: Curves) -> NDArray[np.bool_]:
+    """Shape (S, T): which rows of each seed go into the table."""
+    logged = ~np.isnan(curves.returns)
+    for values in curves.diagnostics.values():
+        logged = logged | ~np.isnan(values)
+    length = len(curves.steps)
+    last = np.where(logged.any(axis=0), length - np.argmax(logged[::-1], axis=0), 0)
+    end = last if curves.ends is None else np.minimum(last, curves.ends)
+    # A seed that logged nothing keeps its rows: it ran, and the analysis should hear of it.
+    end = np.where(last == 0, length, end)
+    return np.arange(length) < end[:, None]
+
+
+def _constants(runs: Sequence[Curves]) -> pl.DataFrame:
+    extras = list(dict.fromkeys(name for curves in runs for name in curves.extra))
+    data: dict[str, list[Any]] = {"run": [*_run_ids(runs)]}
+    for name in CONFIG_COLUMNS:
+        data[name] = [c.config[name] for c in runs]
+    for name in extras:
+        data[name] = [c.extra.get(name) for c in runs]
+    known = SCHEMA | OPTIONAL_SCHEMA
+    return pl.DataFrame(data, schema={name: known[name] for name in data})

@@ -1,0 +1,101 @@
+"""Turn names found in a source into a run's configuration, and say clearly what is missing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vs_logging.table import CONFIG_COLUMNS, NULLABLE, RunTableError
+
+_INTEGERS = ("batch_size", "critic_params", "critic_width")
+_FLOATS = ("utd", "learning_rate")
+
+_BENCHMARKS: tuple[tuple[str, str], ...] = (
+    (r"h1(hand|strong|touch)?-.+-v\d+", "humanoid_bench"),
+    (r".+-v\d+-goal-(observable|hidden)", "metaworld"),
+    (r"myo.+", "myosuite"),
+    (r"[A-Z].*-v\d+", "gym"),
+    (r"[a-z0-9_]+(-[a-z0-9_]+)+", "dmc"),
+)
+
+
+def guess_benchmark(env: str) -> str:
+    """The benchmark whose naming style ``env`` follows, else ``unknown``."""
+    return next((name for style, name in _BENCHMARKS if re.fullmatch(style, env)), "unknown")
+
+
+def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a configuration every column and the table's types; guess only the benchmark.
+
+    Entries beyond the table's columns stay: they are part of what tells runs apart.
+
+    Raises:
+        RunTableError: A column is missing or its value is not of the column's type.
+    """
+    config = {key: value for key, value in found.items() if key != "seed"}
+    if "env" in config and config.get("benchmark") is None:
+        config["benchmark"] = guess_benchmark(str(config["env"]))
+    missing = [n for n in CONFIG_COLUMNS if config.get(n) is None and n not in NULLABLE]
+    if missing:
+        raise RunTableError(f"the configuration lacks {', '.join(missing)}")
+    for name in CONFIG_COLUMNS:
+        config[name] = None if config.get(name) is None else _typed(name, config[name])
+    return config
+
+
+def _typed(name: str, value: Any) -> object:
+    if name in _FLOATS or name in _INTEGERS:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise RunTableError(f"{name} is {value!r}; expected a number") from None
+        if name in _FLOATS:
+            return number
+        if not number.is_integer():
+            raise RunTableError(f"{name} is {value!r}; expected an integer")
+        return int(number)
+    if not isinstance(value, str):
+        raise RunTableError(f"{name} is {value!r}; expected a string")
+    return value
+
+
+def look_up(config: Mapping[str, Any], key: str) -> Any:
+    """``config["a.b"]`` or ``config["a"]["b"]``; None where there is neither."""
+    if key in config:
+        return config[key]
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def check_constants(constants: Mapping[str, object]) -> dict[str, object]:
+    """Copy the caller's constants, refusing the columns that vary within a run.
+
+    Raises:
+        RunTableError: A name varies row by row.
+    """
+    for name in ("run", "seed", "env_step", "return_"):
+        if name in constants:
+            raise RunTableError(
+                f"constants: {name} varies within a table; expected a run's setting"
+            )
+    return dict(constants)
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile a user's regular expression with named groups.
+
+    Raises:
+        RunTableError: It does not compile or has no named group.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise RunTableError(f"pattern {pattern!r} is not a regular expression: {error}") from error
+    if not compiled.groupindex:
+        raise RunTableError(
+            f"pattern {pattern!r} has no named group; expected e.g. (?P<utd>[0-9.]+)"
+        )
+    return compiled

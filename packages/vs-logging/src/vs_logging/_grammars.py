@@ -1,0 +1,182 @@
+"""The file-name grammars of the two papers' published data.
+
+Each grammar reads a member's path and says which configuration, metric and file layout it stands
+for. Data: value-scaling.github.io (papers arXiv:2502.04327 and its successor on model size).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+_TAIL = rf"utd_(?P<utd>{_NUMBER})/(?P<env>[^/]+)/(?P<metric>[^/]+)"
+_ROOT = r"(?:[^/]+/)*?"
+
+RETURN_METRICS = ("return", "episode.return", "avg_return")
+_METRIC_NAMES = {"val_critic_loss": "validation_critic_loss"} | dict.fromkeys(
+    RETURN_METRICS, "return_"
+)
+
+SIMBAV2_PARAMS = {128: 604362, 256: 2322634, 512: 9101514, 1024: 36028618, 2048: 143360202}
+"""Critic parameters by width, h1 tasks."""
+
+BRO_SIZES = {
+    "xs": 550_000,
+    "s": 1_050_000,
+    "sm": 2_830_000,
+    "m": 4_920_000,
+    "l": 26_310_000,
+}
+"""Critic parameters by the size letter of the older BRO files, as the BRO paper rounds them."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a member's path says.
+
+    Attributes:
+        config: Settings named by the path; ``variant`` holds the rest of the file name.
+        metric: The column its values go to.
+        extra: Optional columns named by the path.
+    """
+
+    config: Mapping[str, Any]
+    metric: str
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """One family of files.
+
+    Attributes:
+        name: What ``import_zip(grammar=…)`` calls it.
+        example: A path in it, for messages.
+        parse: Path → what it says, or None when it is not of this grammar.
+        defaults: Settings that the paths leave out.
+        step_every: Env steps between rows when the array has no step column.
+        forward_filled: Whether returns go on after a seed's true end, see ``import_zip``.
+        notes: What a reader of the table must know.
+    """
+
+    name: str
+    example: str
+    parse: Callable[[str], Member | None]
+    defaults: Mapping[str, Any]
+    step_every: int | None = None
+    forward_filled: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _matcher(
+    pattern: str, read: Callable[[Mapping[str, str]], Member]
+) -> Callable[[str], Member | None]:
+    compiled = re.compile(_ROOT + pattern)
+
+    def parse(path: str) -> Member | None:
+        match = compiled.fullmatch(path)
+        return None if match is None else read(match.groupdict(default=""))
+
+    return parse
+
+
+def _metric(found: Mapping[str, str]) -> str:
+    return _METRIC_NAMES.get(found["metric"], found["metric"])
+
+
+def _common(found: Mapping[str, str]) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "env": found["env"],
+        "utd": float(found["utd"]),
+        "batch_size": int(found["batch_size"]),
+    }
+    if found.get("learning_rate"):
+        config["learning_rate"] = float(found["learning_rate"])
+    if found.get("variant"):
+        config["variant"] = found["variant"]
+    return config
+
+
+def _qscaled(found: Mapping[str, str]) -> Member:
+    return Member(config=_common(found), metric=_metric(found))
+
+
+def _bro(found: Mapping[str, str]) -> Member:
+    config = _common(found)
+    config |= {"critic_width": int(found["width"]), "critic_params": int(found["params"])}
+    extra: dict[str, object] = {}
+    # sep_True_w512p2286792: a passive critic of that size; sep_False_w512p1 is a placeholder.
+    passive = re.search(r"(?:^|_)sep_(True|False)_w(\d+)p(\d+)", found["variant"])
+    if passive is not None:
+        config["variant"] = found["variant"].replace(passive[0], "")
+        if passive[1] == "True":
+            extra = {
+                "passive_critic_width": int(passive[2]),
+                "passive_critic_params": int(passive[3]),
+            }
+    return Member(config=config, metric=_metric(found), extra=extra)
+
+
+def _simbav2(found: Mapping[str, str]) -> Member:
+    width = int(found["width"])
+    size = {"critic_width": width, "critic_params": SIMBAV2_PARAMS.get(width)}
+    return Member(config=_common(found) | size, metric=_metric(found))
+
+
+def _ablations(found: Mapping[str, str]) -> Member:
+    config = {
+        "env": found["env"],
+        "utd": float(found["utd"]),
+        "critic_params": BRO_SIZES[found["size"]],
+        "size": found["size"],
+    }
+    return Member(config=config, metric="return_")
+
+
+_BATCH = r"bs_(?P<batch_size>[0-9]+)"
+_RATE = rf"_lr_(?P<learning_rate>{_NUMBER})"
+_VARIANT = r"(?:_(?P<variant>.+))?\.npy"
+
+GRAMMARS: tuple[Grammar, ...] = (
+    Grammar(
+        name="bro",
+        example="ROOT/w1024p8767688/utd_1/h1-pole-v0/return/bs_288_lr_0.0003_….npy",
+        parse=_matcher(rf"w(?P<width>\d+)p(?P<params>\d+)/{_TAIL}/{_BATCH}{_RATE}{_VARIANT}", _bro),
+        defaults={"algo": "bro"},
+        forward_filled=True,
+    ),
+    Grammar(
+        name="simbav2",
+        example="ROOT/w256/utd_1/h1-stand-v0/avg_return/bs_2048.npy",
+        parse=_matcher(rf"w(?P<width>\d+)/{_TAIL}/{_BATCH}(?:{_RATE})?{_VARIANT}", _simbav2),
+        defaults={"algo": "simbav2", "learning_rate": 1e-4},
+        forward_filled=True,
+        notes=(
+            "in the published SimbaV2 files each seed column is already a mean over five seeds",
+            "learning_rate is the published 1e-4 and critic_params the published count by width "
+            "wherever the file name does not say",
+        ),
+    ),
+    Grammar(
+        name="qscaled",
+        example="ROOT/utd_1/Ant-v4/episode.return/bs_128_lr_0.0001.npy",
+        parse=_matcher(rf"{_TAIL}/{_BATCH}{_RATE}{_VARIANT}", _qscaled),
+        defaults={"algo": "sac"},
+        notes=("critic_params and critic_width are not in the file names: null",),
+    ),
+    Grammar(
+        name="bro-ablations",
+        example="ROOT/rr10_s/push-v2-goal-observable.npy",
+        parse=_matcher(
+            rf"rr(?P<utd>{_NUMBER})_(?P<size>{'|'.join(BRO_SIZES)})/(?P<env>[^/]+)\.npy", _ablations
+        ),
+        defaults={"algo": "bro", "batch_size": 128, "learning_rate": 3e-4},
+        step_every=25_000,
+        notes=(
+            "the arrays have no step column: row i is env step (i + 1)·25 000",
+            "critic_params is the rounded published count of the size letter; batch_size and "
+            "learning_rate are BRO's defaults, 128 and 3e-4, unless given as constants",
+        ),
+    ),
+)

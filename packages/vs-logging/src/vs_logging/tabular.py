@@ -1,0 +1,198 @@
+"""Import a tidy CSV of logged metrics."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vs_logging._assemble import Curves, assemble, duplicate_seeds
+from vs_logging._configure import check_constants, compile_pattern, complete_config
+from vs_logging._grammars import RETURN_METRICS
+from vs_logging._long import Series, align, split_repeats
+from vs_logging.report import Imported, ImportReport, OnError, Problems
+from vs_logging.table import RunTableError
+
+COLUMNS = ("exp_name", "env_name", "seed", "metric", "env_step", "value")
+
+
+def import_csv(
+    path: str | Path,
+    *,
+    pattern: str | None = None,
+    constants: Mapping[str, object] | None = None,
+    return_metric: str | None = None,
+    on_error: OnError = "raise",
+) -> Imported:
+    """Import a CSV with columns ``exp_name, env_name, seed, metric, env_step, value``.
+
+    The hyperparameters come from ``exp_name``, by ``pattern``, and from ``constants``. Each
+    ``exp_name`` is a configuration of its own, less what a group named ``seed`` matches in it.
+
+    Rows that repeat (exp_name, env_name, seed, metric, env_step) are never averaged. Exact copies
+    are dropped and counted. With different values they are unnamed seeds: they are separated when
+    the file holds one seed's rows after another's (see the report's notes), else refused.
+
+    Args:
+        path: The file; further columns are ignored.
+        pattern: Regular expression searched in ``exp_name``, with named groups that are columns of
+            the run table, e.g. ``r"utd_(?P<utd>[0-9.]+)_bs_(?P<batch_size>[0-9]+)"``.
+        constants: Settings of all runs, e.g. ``{"algo": "sac", "learning_rate": 3e-4}``.
+        return_metric: The metric that is the evaluation return; by default the one of ``return``,
+            ``episode.return``, ``avg_return`` that the file has. Other metrics are diagnostics.
+        on_error: ``raise`` on the first bad experiment, or ``skip`` it and name it in the report.
+
+    Raises:
+        RunTableError: A column is missing, a row holds what is not a number, hyperparameters are
+            missing, or nothing is left to import.
+    """
+    path = Path(path)
+    problems = Problems(str(path), on_error)
+    given = check_constants(constants or {})
+    compiled = None if pattern is None else compile_pattern(pattern)
+    frame = _read(path)
+    chosen = _return_metric(frame, return_metric, path)
+    runs: list[Curves] = []
+    copied = unnamed = 0
+    experiments = frame.group_by("exp_name", "env_name", maintain_order=True)
+    for (experiment, env), rows in experiments:
+        name = f"{experiment}, {env}"
+
+        def read(
+            rows: pl.DataFrame = rows, experiment: object = experiment, env: object = env
+        ) -> tuple[list[Curves], int, int]:
+            config = _config(str(experiment), str(env), compiled, given)
+            return _seeds(rows, config, chosen)
+
+        found = problems.attempt(name, read)
+        if found is not None:
+            curves, repeats, extra = found
+            runs += curves
+            copied += repeats
+            unnamed += extra
+    if not runs:
+        raise problems.nothing_left("rows of a return metric")
+    table = assemble(runs, source=str(path))
+    notes = [f"the return is the metric {chosen}"]
+    if unnamed:
+        notes.append(
+            f"{unnamed} seeds have no number of their own in the file: repeated rows, separated by "
+            "the order of the rows and numbered after the named seeds"
+        )
+    report = ImportReport(
+        source=str(path),
+        grammar="csv",
+        runs=table["run"].n_unique(),
+        seeds=len(runs),
+        rows=table.height,
+        duplicate_seeds=duplicate_seeds(runs),
+        deduplicated_rows=copied,
+        skipped=tuple(problems.skipped),
+        notes=tuple(notes),
+    )
+    return Imported(table, report)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path, infer_schema=False)
+    except FileNotFoundError:
+        raise RunTableError(f"{path}: no such file") from None
+    except pl.exceptions.NoDataError:
+        raise RunTableError(f"{path}: the file is empty") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunTableError(f"{path}: not readable as CSV ({reason})") from error
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise RunTableError(
+            f"{path}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+            f"expected {', '.join(COLUMNS)}"
+        )
+    if frame.is_empty():
+        raise RunTableError(f"{path}: no rows below the header")
+    text = frame.select(pl.col(name).str.strip_chars() for name in COLUMNS)
+    # An empty value is one that was not logged; everything else must be there.
+    text = text.with_columns(value=pl.col("value").replace("", None).fill_null("nan"))
+    numbers = text.with_columns(pl.col("seed", "env_step", "value").cast(pl.Float64, strict=False))
+    for name in COLUMNS:
+        column = numbers[name]
+        expected = "a number"
+        if name in ("exp_name", "env_name", "metric"):
+            bad, expected = column.is_null() | (column == ""), "a non-empty string"
+        elif name == "value":
+            bad, expected = column.is_null() | column.is_infinite(), "a finite number or nothing"
+        else:
+            bad, expected = column.is_null() | (column != column.round()), "an integer"
+            if name == "env_step":
+                bad, expected = bad | (column < 0), "a non-negative integer"
+        where = bad.fill_null(value=True).arg_true()
+        if len(where):
+            raise RunTableError(
+                f"{path}: row {where[0] + 1} below the header, column {name} is "
+                f"{frame[name][where[0]]!r}; expected {expected}"
+            )
+    return numbers.with_columns(pl.col("seed", "env_step").cast(pl.Int64))
+
+
+def _return_metric(frame: pl.DataFrame, wanted: str | None, path: Path) -> str:
+    present = frame["metric"].unique(maintain_order=True).to_list()
+    found = [m for m in present if (m in RETURN_METRICS if wanted is None else m == wanted)]
+    if len(found) != 1:
+        raise RunTableError(
+            f"{path}: the metrics are {', '.join(present[:20])}; expected "
+            + (f"{wanted} among them" if wanted else "return_metric to say which is the return")
+        )
+    return found[0]
+
+
+def _config(
+    experiment: str, env: str, pattern: re.Pattern[str] | None, constants: Mapping[str, object]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    identity = experiment
+    if pattern is not None:
+        match = pattern.search(experiment)
+        if match is None:
+            raise RunTableError(f"the pattern {pattern.pattern!r} does not match exp_name")
+        found = {name: text for name, text in match.groupdict().items() if text is not None}
+        if found.pop("seed", None) is not None:
+            start, end = match.span("seed")
+            identity = experiment[:start] + experiment[end:]
+    return complete_config({"exp_name": identity, "env": env, **constants, **found})
+
+
+def _seeds(
+    rows: pl.DataFrame, config: Mapping[str, Any], return_metric: str
+) -> tuple[list[Curves], int, int]:
+    """Curves of one experiment, the number of copied rows, and of seeds without a number."""
+    curves: list[Curves] = []
+    spare: list[dict[str, Series]] = []
+    copied = 0
+    for (seed,), mine in rows.group_by("seed", maintain_order=True):
+        split: dict[str, list[Series]] = {}
+        for (metric,), one in mine.group_by("metric", maintain_order=True):
+            name = "return_" if metric == return_metric else str(metric)
+            series = Series(one["env_step"].to_numpy(), one["value"].to_numpy())
+            try:
+                split[name], repeats = split_repeats(series)
+            except RunTableError as error:
+                raise RunTableError(f"seed {seed}, metric {metric}: {error}") from None
+            copied += repeats
+        if "return_" not in split:
+            raise RunTableError(f"seed {seed} has no row of the metric {return_metric}")
+        count = len(split["return_"])
+        for name, several in split.items():
+            if len(several) != count:
+                raise RunTableError(
+                    f"seed {seed} stands for {count} unnamed seeds in {return_metric} but for "
+                    f"{len(several)} in {name}; expected as many in every metric"
+                )
+        parts = [{name: several[k] for name, several in split.items()} for k in range(count)]
+        curves.append(align(config, parts[0], seeds=np.array([seed])))
+        spare += parts[1:]
+    free = int(rows["seed"].max()) + 1  # ty: ignore[invalid-argument-type]
+    curves += [align(config, part, seeds=np.array([free + i])) for i, part in enumerate(spare)]
+    return curves, copied, len(spare)

@@ -1,0 +1,249 @@
+"""Import the zips of arrays that the two papers published (and others of the same grammars)."""
+
+import zipfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vs_logging._assemble import Curves, assemble, duplicate_seeds
+from vs_logging._configure import check_constants, complete_config
+from vs_logging._grammars import GRAMMARS, Grammar, Member
+from vs_logging._zipfile import check_name, members, open_zip, read_array
+from vs_logging.report import Imported, ImportReport, OnError, Problems
+from vs_logging.table import RunTableError
+
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Array:
+    name: str
+    steps: NDArray[np.int64]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class _Ends:
+    rows: NDArray[np.int64]
+    filled: NDArray[np.bool_]
+    unexplained: int
+
+
+def import_zip(
+    path: str | Path,
+    *,
+    grammar: str = "auto",
+    constants: Mapping[str, object] | None = None,
+    drop_after_end: bool = True,
+    on_error: OnError = "raise",
+) -> Imported:
+    """Import a zip of ``.npy`` arrays, one per configuration and metric.
+
+    The returns of the ``bro`` and ``simbav2`` files go on after a seed stopped (on success), filled
+    forward with its last value. A seed's true end is where the trailing NaN of its ``critic_loss``
+    starts; rows after it are no measurements and are dropped, and the seed's rows carry
+    ``stopped_on_success = True``. A seed whose returns still change after that point is kept whole.
+
+    Args:
+        path: The archive; nothing of it is unpacked to disk.
+        grammar: ``qscaled``, ``bro``, ``simbav2`` or ``bro-ablations``; ``auto`` takes the one that
+            most members follow.
+        constants: Settings for what the paths leave out (``algo``, ``benchmark``, for some
+            grammars ``learning_rate``, ``batch_size``, ``critic_params``), in place of the
+            published defaults.
+        drop_after_end: Keep the forward-filled rows instead when False.
+        on_error: ``raise`` on the first bad member, or ``skip`` it and name it in the report.
+
+    Raises:
+        RunTableError: The archive cannot be read, a member is bad (``on_error="raise"``), or
+            nothing is left to import.
+    """
+    path = Path(path)
+    problems = Problems(str(path), on_error)
+    given = check_constants(constants or {})
+    with open_zip(path) as archive:
+        infos = _named_members(archive, problems)
+        chosen = _choose(grammar, list(infos), path)
+        cells = _cells(archive, infos, chosen, given, problems)
+    if not cells:
+        raise problems.nothing_left(f"members like {chosen.example}")
+    runs: list[Curves] = []
+    after_end = unexplained = unknown = 0
+    for curves in cells:
+        ends = _true_ends(curves) if chosen.forward_filled else None
+        if ends is not None:
+            unexplained += ends.unexplained
+            if drop_after_end:
+                after_end += int((len(curves.steps) - ends.rows).sum())
+                curves = replace(curves, ends=ends.rows)
+            curves = replace(curves, flags={"stopped_on_success": ends.filled})
+        unknown += chosen.forward_filled and ends is None
+        runs.append(curves)
+    table = assemble(runs, source=str(path))
+    notes = list(chosen.notes)
+    if unknown:
+        notes.append(
+            f"{unknown} runs have no critic_loss: forward-filled rows cannot be told, all are kept"
+        )
+    if unexplained:
+        notes.append(
+            f"{unexplained} seeds' returns change after their critic_loss ends: kept to the end"
+        )
+    report = ImportReport(
+        source=str(path),
+        grammar=chosen.name,
+        runs=len(runs),
+        seeds=sum(curves.returns.shape[1] for curves in runs),
+        rows=table.height,
+        duplicate_seeds=duplicate_seeds(runs),
+        after_end_rows=after_end,
+        skipped=tuple(problems.skipped),
+        notes=tuple(notes),
+    )
+    return Imported(table, report)
+
+
+def _named_members(archive: zipfile.ZipFile, problems: Problems) -> dict[str, zipfile.ZipInfo]:
+    infos: dict[str, zipfile.ZipInfo] = {}
+
+    def accept(info: zipfile.ZipInfo) -> None:
+        check_name(info.filename)
+        if info.filename in infos:
+            raise RunTableError("the archive holds two members of this name")
+        infos[info.filename] = info
+
+    for info in members(archive):
+        problems.attempt(info.filename, lambda info=info: accept(info))
+    return infos
+
+
+def _choose(grammar: str, names: list[str], path: Path) -> Grammar:
+    known = {g.name: g for g in GRAMMARS}
+    if grammar != "auto":
+        if grammar not in known:
+            raise RunTableError(f"grammar is {grammar!r}; expected auto, {', '.join(known)}")
+        return known[grammar]
+    # Of several grammars that fit equally, the first is the more specific one.
+    counts = {g.name: 0 for g in GRAMMARS}
+    for name in names:
+        fitting = next((g for g in GRAMMARS if g.parse(name)), None)
+        if fitting is not None:
+            counts[fitting.name] += 1
+    best = max(counts, key=lambda name: counts[name])
+    if counts[best] == 0:
+        examples = "; ".join(g.example for g in GRAMMARS)
+        raise RunTableError(
+            f"{path}: no member follows a known grammar; expected one of {examples}"
+        )
+    return known[best]
+
+
+def _cells(
+    archive: zipfile.ZipFile,
+    infos: Mapping[str, zipfile.ZipInfo],
+    grammar: Grammar,
+    constants: Mapping[str, object],
+    problems: Problems,
+) -> list[Curves]:
+    arrays: dict[Any, dict[str, _Array]] = defaultdict(dict)
+    parsed: dict[Any, Member] = {}
+
+    def add(name: str) -> None:
+        member = grammar.parse(name)
+        if member is None:
+            raise RunTableError(f"not of the grammar {grammar.name}; expected {grammar.example}")
+        key = (tuple(member.config.items()), tuple(member.extra.items()))
+        if member.metric in arrays[key]:
+            raise RunTableError(
+                f"same configuration and metric as {arrays[key][member.metric].name}"
+            )
+        values = read_array(archive, infos[name])
+        arrays[key][member.metric] = _split(name, values, grammar)
+        parsed[key] = member
+
+    for name in infos:
+        problems.attempt(name, lambda name=name: add(name))
+    cells = []
+    for key, metrics in arrays.items():
+        if not metrics:  # its only member was bad, and is reported
+            continue
+        name = next(iter(metrics.values())).name
+        cell = problems.attempt(
+            name, lambda k=key, m=metrics: _cell(parsed[k], m, grammar, constants, problems)
+        )
+        if cell is not None:
+            cells.append(cell)
+    return cells
+
+
+def _split(name: str, values: Floats, grammar: Grammar) -> _Array:
+    if grammar.step_every is not None:
+        steps = (np.arange(len(values), dtype=np.int64) + 1) * grammar.step_every
+        return _Array(name, steps, values)
+    if values.shape[1] < 2:
+        raise RunTableError(f"its shape is {values.shape}; expected a step column and seed columns")
+    steps = values[:, 0]
+    bad = ~np.isfinite(steps) | (steps < 0) | (steps != np.round(steps))
+    bad[1:] |= steps[1:] <= steps[:-1]
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise RunTableError(
+            f"row {row + 1}, env step (first column) is {steps[row]:g}; "
+            "expected increasing non-negative integers"
+        )
+    return _Array(name, steps.astype(np.int64), values[:, 1:])
+
+
+def _cell(
+    member: Member,
+    metrics: Mapping[str, _Array],
+    grammar: Grammar,
+    constants: Mapping[str, object],
+    problems: Problems,
+) -> Curves:
+    if "return_" not in metrics:
+        raise RunTableError("its configuration has no array of returns")
+    returns = metrics["return_"]
+    if np.isinf(returns.values).any():
+        row, seed = np.argwhere(np.isinf(returns.values))[0]
+        raise RunTableError(f"row {row + 1}, seed column {seed + 1} is infinite")
+    diagnostics: dict[str, Floats] = {}
+    for metric, array in metrics.items():
+        if metric == "return_":
+            continue
+        values = problems.attempt(array.name, lambda array=array: _joined(array, returns))
+        if values is not None:
+            diagnostics[metric] = values
+    config = complete_config({**grammar.defaults, **constants, **member.config})
+    return Curves(config, returns.steps, returns.values, diagnostics, extra=member.extra)
+
+
+def _joined(array: _Array, returns: _Array) -> Floats:
+    if array.values.shape != returns.values.shape or (array.steps != returns.steps).any():
+        raise RunTableError(
+            f"its shape {array.values.shape} or steps differ from those of {returns.name}, "
+            f"{returns.values.shape}; expected the same evaluations and seeds"
+        )
+    return array.values
+
+
+def _true_ends(curves: Curves) -> _Ends | None:
+    """Where each seed's measurements end, told by its critic loss; None when there is none."""
+    loss = curves.diagnostics.get("critic_loss")
+    if loss is None or np.isnan(loss).all():
+        return None
+    length = len(curves.steps)
+    logged = ~np.isnan(loss)
+    ends = length - np.argmax(logged[::-1], axis=0)
+    ends[~logged.any(axis=0)] = length
+    # Forward fill repeats the last value; what changes after the end was measured after all.
+    last = curves.returns[ends - 1, np.arange(len(ends))]
+    after = np.arange(length)[:, None] >= ends
+    same = (curves.returns == last) | np.isnan(curves.returns)
+    changes = (after & ~same).any(axis=0)
+    return _Ends(np.where(changes, length, ends), (ends < length) & ~changes, int(changes.sum()))
