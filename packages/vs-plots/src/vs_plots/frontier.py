@@ -1,0 +1,217 @@
+"""Pareto frontiers between data and compute for several thresholds, with budget lines (P1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from vs_plots._check import FloatArray, floats, positive, same_shape, some, store
+from vs_plots.marks import log_limits
+from vs_plots.style import (
+    COLUMN_WIDTH,
+    GREY,
+    TICK_SIZE,
+    dress,
+    panel_grid,
+    sequential_colors,
+    shared_legend,
+    style,
+)
+from vs_plots.ticks import COMPUTE, DATA, flops_label, log_axis, plain_label
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The frontier (D_J(σ), C_J(σ)), σ > 0, of one threshold.
+
+    Attributes:
+        threshold: J.
+        data: shape (m,), D_J along the frontier, env steps, in the order of σ.
+        compute: shape (m,), C_J along the frontier, FLOPs.
+        mark_sigma: shape (k,), σ to mark on the frontier.
+        mark_data: shape (k,), D_J there.
+        mark_compute: shape (k,), C_J there.
+        optimum: (D, C) of least C + δ·D, drawn as a star; or None.
+    """
+
+    threshold: float
+    data: FloatArray
+    compute: FloatArray
+    mark_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
+    mark_data: FloatArray = field(default_factory=lambda: np.empty(0))
+    mark_compute: FloatArray = field(default_factory=lambda: np.empty(0))
+    optimum: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        owner = f"Frontier J = {self.threshold:g}"
+        for name in ("data", "compute", "mark_sigma", "mark_data", "mark_compute"):
+            array = floats(owner, name, getattr(self, name))
+            positive(owner, name, array)
+            store(self, name, array)
+        same_shape(owner, "compute", self.compute.shape, "data", self.data.shape)
+        for name in ("mark_data", "mark_compute"):
+            same_shape(owner, name, getattr(self, name).shape, "mark_sigma", self.mark_sigma.shape)
+        if self.optimum is not None:
+            pair = floats(owner, "optimum", self.optimum)
+            same_shape(owner, "optimum", pair.shape, "a pair (D, C)", (2,))
+            positive(owner, "optimum", pair)
+
+
+def plot_frontiers(
+    frontiers: Sequence[Frontier],
+    *,
+    delta: float | None = None,
+    budgets: Sequence[float] = (),
+    title: str = "",
+    width: float = COLUMN_WIDTH,
+) -> Figure:
+    """Draws the frontiers of several thresholds, and lines of equal budget C + δ·D = F.
+
+    Args:
+        frontiers: one per threshold.
+        delta: δ, the price of one env step in FLOPs; needed with ``budgets``.
+        budgets: budgets F whose lines are drawn, FLOPs.
+        title: name of the task.
+        width: width of the figure, inches.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: without a frontier, or on budgets without a positive δ.
+    """
+    with style():
+        figure, axes = panel_grid(1, width=width, height=min(0.8 * width, 3.0))
+        draw_frontiers(axes[0], frontiers, delta=delta, budgets=budgets, title=title)
+        shared_legend(figure)
+    return figure
+
+
+def draw_frontiers(
+    ax: Axes,
+    frontiers: Sequence[Frontier],
+    *,
+    delta: float | None = None,
+    budgets: Sequence[float] = (),
+    title: str = "",
+) -> None:
+    """Draws on a given Axes (whose scales and limits it sets); see :func:`plot_frontiers`."""
+    some("draw_frontiers", frontiers)
+    levels = floats("draw_frontiers", "budgets", budgets)
+    positive("draw_frontiers", "budgets", levels)
+    if len(levels) and delta is None:
+        raise ValueError("draw_frontiers: budgets need delta, the price of one env step in FLOPs.")
+    price = floats("draw_frontiers", "delta", [1.0 if delta is None else delta])
+    positive("draw_frontiers", "delta", price)
+    colors = sequential_colors([f.threshold for f in frontiers])
+    with style():
+        dress(ax)
+        log_axis(ax.xaxis, DATA)
+        log_axis(ax.yaxis, COMPUTE)
+        optima = np.array([f.optimum for f in frontiers if f.optimum is not None]).reshape(-1, 2)
+        ax.set_xlim(
+            *log_limits(
+                [*(f.data for f in frontiers), *(f.mark_data for f in frontiers), optima[:, 0]], []
+            )
+        )
+        ax.set_ylim(
+            *log_limits(
+                [
+                    *(f.compute for f in frontiers),
+                    *(f.mark_compute for f in frontiers),
+                    optima[:, 1],
+                ],
+                [],
+            )
+        )
+        for budget in levels:
+            _draw_budget(ax, float(budget), float(price[0]))
+        for frontier, color in zip(frontiers, colors, strict=True):
+            ax.plot(
+                frontier.data,
+                frontier.compute,
+                color=color,
+                zorder=3,
+                label=f"$J$ = {frontier.threshold:g}",
+            )
+            ax.plot(
+                frontier.mark_data,
+                frontier.mark_compute,
+                linestyle="none",
+                marker="o",
+                markersize=3.5,
+                color=color,
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                zorder=4,
+            )
+        if len(optima):
+            ax.plot(
+                optima[:, 0],
+                optima[:, 1],
+                linestyle="none",
+                marker="*",
+                markersize=8,
+                color="#D55E00",
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                zorder=5,
+                label="least $C$ + δ$D$",
+            )
+        _label_sigmas(ax, max(frontiers, key=lambda f: f.threshold))
+        ax.set_title(title)
+
+
+def _draw_budget(ax: Axes, budget: float, delta: float) -> None:
+    """Draws C = F − δ·D on the log-log plane, with F written at an end of the line."""
+    left, right = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    end = min(right, budget / delta * (1 - 1e-9))
+    if end <= left:
+        return
+    # dense near D = F/δ, where the line turns down
+    data = budget / delta - np.geomspace(
+        budget / delta - left, max(budget / delta - end, 1e-9), 200
+    )
+    line = budget - delta * data
+    ax.plot(
+        data,
+        line,
+        color=GREY,
+        linewidth=0.8,
+        linestyle=(0, (4, 2)),
+        zorder=2,
+        label="budget $C$ + δ$D$ = $F$",
+    )
+    look: dict[str, Any] = {
+        "textcoords": "offset points",
+        "fontsize": 7,
+        "color": "#5A5A5A",
+        "path_effects": [withStroke(linewidth=2, foreground="white")],
+    }
+    if bottom < line[0] < top:
+        ax.annotate(flops_label(budget), (left, line[0]), (3, 1.5), **look)
+    elif budget / delta < right:
+        ax.annotate(
+            flops_label(budget), (budget / delta, bottom), (-1, 4), rotation=90, ha="right", **look
+        )
+
+
+def _label_sigmas(ax: Axes, frontier: Frontier) -> None:
+    """Writes σ at the marks of the outermost frontier, where the plane beyond is free."""
+    for sigma, data, compute in zip(
+        frontier.mark_sigma, frontier.mark_data, frontier.mark_compute, strict=True
+    ):
+        ax.annotate(
+            f"{'σ = ' if sigma == frontier.mark_sigma.max() else ''}{plain_label(float(sigma))}",
+            (data, compute),
+            (4, 3),
+            textcoords="offset points",
+            fontsize=TICK_SIZE,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+            zorder=6,
+        )
