@@ -1,0 +1,199 @@
+"""SAC against an independent float64 numpy implementation with its gradients written by hand."""
+
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+from vs_agents import sac
+from vs_agents.replay import Transition
+
+CONFIG = sac.SACConfig(
+    observation_size=4, action_size=2, critic_widths=(24, 16), actor_widths=(16, 24)
+)
+RATE = 3e-4
+
+
+def layers(params, critic: int | None = None) -> list[np.ndarray]:
+    """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64."""
+    (net,) = params["params"].values()
+    pick = (lambda x: x) if critic is None else (lambda x: x[critic])
+    names = sorted(net)
+    return [np.asarray(pick(net[n][k]), np.float64) for n in names for k in ("kernel", "bias")]
+
+
+def forward(weights, x):
+    hidden = [x]
+    for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        hidden.append(np.maximum(hidden[-1] @ w + b, 0))
+    return hidden[-1] @ weights[-2] + weights[-1], hidden
+
+
+def backward(weights, hidden, d_out):
+    """Gradients of the weights and of the input."""
+    gradients, d = [], d_out
+    for i in range(len(weights) // 2 - 1, -1, -1):
+        gradients = [hidden[i].T @ d, d.sum(0), *gradients]
+        d = d @ weights[2 * i].T
+        if i:
+            d = d * (hidden[i] > 0)
+    return gradients, d
+
+
+@dataclass
+class Adam:
+    moments: dict = field(default_factory=dict)
+    count: int = 0
+
+    def step(self, weights, gradients):
+        self.count += 1
+        for i, (w, g) in enumerate(zip(weights, gradients, strict=True)):
+            m, v = self.moments.get(i, (0.0, 0.0))
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            self.moments[i] = m, v
+            scale = np.sqrt(v / (1 - 0.999**self.count)) + 1e-8
+            weights[i] = w - RATE * m / (1 - 0.9**self.count) / scale
+
+
+class Reference:
+    """The same agent, plainly."""
+
+    def __init__(self, state: sac.SACState) -> None:
+        self.actor = layers(state.actor)
+        self.critics = [layers(state.critic, i) for i in range(2)]
+        self.targets = [layers(state.target_critic, i) for i in range(2)]
+        self.log_alpha = [np.float64(state.log_temperature)]
+        self.actor_adam, self.alpha_adam = Adam(), Adam()
+        self.critic_adams = [Adam(), Adam()]
+
+    def policy(self, observation, noise):
+        out, hidden = forward(self.actor, observation)
+        mean, log_std = np.split(out, 2, axis=-1)
+        inside = (log_std > -10) & (log_std < 2)
+        log_std = np.clip(log_std, -10, 2)
+        u = mean + np.exp(log_std) * noise
+        normal = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi)
+        log_prob = (normal - np.log(1 - np.tanh(u) ** 2)).sum(-1)
+        return np.tanh(u), log_prob, np.exp(log_std) * noise, inside, hidden
+
+    def target(self, batch, noise):
+        action, log_prob, *_ = self.policy(batch.next_observation, noise)
+        x = np.concatenate([batch.next_observation, action], -1)
+        value = np.minimum(*(forward(w, x)[0][:, 0] for w in self.targets))
+        soft = value - np.exp(self.log_alpha[0]) * log_prob
+        return batch.reward + 0.99 * (1 - batch.terminated) * soft
+
+    def critic_gradients(self, batch, target):
+        x = np.concatenate([batch.observation, batch.action], -1)
+        loss, gradients = 0.0, []
+        for weights in self.critics:
+            q, hidden = forward(weights, x)
+            error = q[:, 0] - target
+            loss += (error**2).mean()
+            gradients.append(backward(weights, hidden, 2 * error[:, None] / len(error))[0])
+        return loss, gradients
+
+    def actor_gradients(self, batch, noise):
+        n, alpha = len(noise), np.exp(self.log_alpha[0])
+        action, log_prob, spread, inside, hidden = self.policy(batch.observation, noise)
+        x = np.concatenate([batch.observation, action], -1)
+        values, slopes = [], []
+        for weights in self.critics:
+            q, inner = forward(weights, x)
+            values.append(q[:, 0])
+            slopes.append(backward(weights, inner, np.ones_like(q))[1][:, -2:])
+        slope = np.where((values[0] < values[1])[:, None], slopes[0], slopes[1])
+        loss = (alpha * log_prob - np.minimum(*values)).mean()
+        d_u = (alpha * 2 * action - slope * (1 - action**2)) / n
+        d_log_std = (d_u * spread - alpha / n) * inside
+        gradients, _ = backward(self.actor, hidden, np.concatenate([d_u, d_log_std], -1))
+        return loss, -log_prob.mean(), gradients
+
+    def update(self, batch, noise):
+        _, gradients = self.critic_gradients(batch, self.target(batch, noise[0]))
+        for i in range(2):
+            self.critic_adams[i].step(self.critics[i], gradients[i])
+            pairs = zip(self.targets[i], self.critics[i], strict=True)
+            self.targets[i] = [0.995 * t + 0.005 * w for t, w in pairs]
+        _, entropy, gradients = self.actor_gradients(batch, noise[1])
+        self.actor_adam.step(self.actor, gradients)
+        slope = np.exp(self.log_alpha[0]) * (entropy + 0.5 * CONFIG.action_size)
+        self.alpha_adam.step(self.log_alpha, [slope])
+
+
+def make_batch(rng, n=32) -> Transition:
+    return Transition(
+        rng.normal(size=(n, 4)).astype(np.float32),
+        np.tanh(rng.normal(size=(n, 2))).astype(np.float32),
+        rng.normal(size=n).astype(np.float32),
+        (rng.random(n) < 0.3).astype(np.float32),
+        rng.normal(size=(n, 4)).astype(np.float32),
+    )
+
+
+@pytest.fixture
+def state():
+    return sac.init(CONFIG, jax.random.key(3), RATE)
+
+
+def assert_same(params, weights, critic=None):
+    for ours, theirs in zip(layers(params, critic), weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_losses_and_gradients(state):
+    rng = np.random.default_rng(0)
+    batch, noise = make_batch(rng), rng.normal(size=(2, 32, 2)).astype(np.float32)
+    reference = Reference(state)
+    target = sac.critic_target(CONFIG, state, batch, noise[0])
+    np.testing.assert_allclose(target, reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5)
+
+    loss, gradient = jax.value_and_grad(lambda p: sac.critic_loss(CONFIG, p, batch, target))(
+        state.critic
+    )
+    expected, expected_gradients = reference.critic_gradients(batch, np.asarray(target, float))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    for i in range(2):
+        assert_same(gradient, expected_gradients[i], critic=i)
+
+    (loss, entropy), gradient = jax.value_and_grad(
+        lambda p: sac.actor_loss(CONFIG, p, state, batch, noise[1]), has_aux=True
+    )(state.actor)
+    expected, expected_entropy, expected_gradient = reference.actor_gradients(batch, noise[1])
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert float(entropy) == pytest.approx(expected_entropy, rel=1e-5)
+    assert_same(gradient, expected_gradient)
+
+
+def test_parameters_after_several_updates(state):
+    rng = np.random.default_rng(1)
+    reference, start = Reference(state), layers(state.actor)
+    for i in range(6):
+        batch, key = make_batch(rng), jax.random.key(i)
+        noise = np.asarray(jax.random.normal(key, (2, 32, 2)), np.float64)
+        state, _ = jax.jit(sac.update, static_argnums=0)(CONFIG, state, batch, key)
+        reference.update(batch, noise)
+    assert_same(state.actor, reference.actor)
+    for i in range(2):
+        assert_same(state.critic, reference.critics[i], critic=i)
+        assert_same(state.target_critic, reference.targets[i], critic=i)
+    assert float(state.log_temperature) == pytest.approx(reference.log_alpha[0], abs=1e-6)
+    moved = max(np.abs(a - b).max() for a, b in zip(layers(state.actor), start, strict=True))
+    assert moved > 5 * RATE  # the tolerance is far below what six steps do
+
+
+def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
+    rng = np.random.default_rng(2)
+    batch, noise = make_batch(rng), jnp.asarray(rng.normal(size=(32, 2)))
+    # a time limit is stored with terminated = 0, whatever the environment did next
+    truncated = batch._replace(terminated=np.zeros(32, np.float32))
+    terminated = batch._replace(terminated=np.ones(32, np.float32))
+    target = np.asarray(sac.critic_target(CONFIG, state, truncated, noise))
+    assert (np.abs(target - batch.reward) > 1e-3).all()
+    np.testing.assert_array_equal(sac.critic_target(CONFIG, state, terminated, noise), batch.reward)
+
+
+def test_size_of_the_critics():
+    assert CONFIG.critic_params == 2 * ((6 * 24 + 24) + (24 * 16 + 16) + (16 + 1))
+    assert CONFIG.target_entropy == -1.0
