@@ -1,0 +1,135 @@
+"""From the run table to one array of learning curves per configuration."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import vs_isotonic as iso
+import vs_logging as vslog
+from numpy.typing import NDArray
+
+from vs_analyze.settings import Settings, task_facts
+
+type Floats = NDArray[np.float64]
+
+
+class AnalysisError(ValueError):
+    """The curves cannot answer the question; the message says which ones, why, and what is needed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """All seeds of one configuration, normalised so that the task's optimal return is 1000.
+
+    Attributes:
+        returns: shape (T, S); NaN where a seed has no evaluation.
+        steps: shape (T,), increasing env steps.
+        duplicates: seed columns left out because they are exact copies of another.
+    """
+
+    algo: str
+    benchmark: str
+    env: str
+    utd: float
+    batch_size: int
+    learning_rate: float
+    critic_params: int | None
+    steps: Floats
+    returns: Floats
+    duplicates: int
+
+    @property
+    def label(self) -> str:
+        """The configuration in words, for messages."""
+        return (
+            f"{self.env} at utd {self.utd:g}, batch_size {self.batch_size}, "
+            f"learning_rate {self.learning_rate:g}"
+        )
+
+
+CONFIGURATION = ["algo", "benchmark", "env", "utd", "batch_size", "learning_rate", "critic_params"]
+
+
+def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source: str) -> list[Run]:
+    """Validate a run table and split it into configurations, sorted by env, utd, batch size, rate.
+
+    Raises:
+        vs_logging.RunTableError: a row breaks the run table's rules.
+        AnalysisError: two runs share one configuration, a curve has no number in it, or a task's
+            optimal return is not known.
+    """
+    frame = vslog.validate(
+        table.collect() if isinstance(table, pl.LazyFrame) else table, source=source
+    )
+    # rows of a run together; their order within it does not matter
+    code = frame["run"].cast(pl.Categorical).to_physical().to_numpy()
+    order = np.argsort(code, kind="stable")
+    columns = {name: frame[name].to_numpy()[order] for name in ("seed", "env_step")}
+    # null and NaN both mean "not logged here": the row keeps its step, the value has no weight
+    columns["return_"] = frame["return_"].fill_null(float("nan")).to_numpy()[order]
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
+    configurations = frame.select("run", *CONFIGURATION)[order[starts]].to_dicts()
+    runs = [
+        _run(key, *(column[start:end] for column in columns.values()), settings, source)
+        for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
+    ]
+    runs.sort(key=lambda run: (*_identity(run)[:-1], run.critic_params or 0))
+    for run, previous in zip(runs[1:], runs, strict=False):
+        if _identity(run) == _identity(previous):
+            raise AnalysisError(
+                f"{source}: two runs have the same configuration ({run.label}); "
+                "expected one run id per configuration, with its seeds in the seed column"
+            )
+    return runs
+
+
+def _identity(run: Run) -> tuple[object, ...]:
+    return tuple(getattr(run, name) for name in CONFIGURATION)
+
+
+def _run(
+    key: dict, seed: NDArray, env_step: NDArray, return_: Floats, settings: Settings, source: str
+) -> Run:
+    steps, returns = _columns(seed, env_step.astype(float), return_)
+    if not np.isfinite(returns).any():
+        raise AnalysisError(
+            f"{source}: run {key['run']} ({key['env']} at utd {key['utd']:g}) has no evaluation in it: "
+            "every return_ is NaN"
+        )
+    distinct = iso.distinct_seeds(returns)
+    if settings.drop_duplicate_seeds:
+        returns = returns[:, distinct.kept]
+    scale = optimal_return(settings, key["benchmark"], key["env"], source) / 1000
+    configuration = {name: key[name] for name in CONFIGURATION}
+    return Run(**configuration, steps=steps, returns=returns / scale, duplicates=distinct.dropped)
+
+
+def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, Floats]:
+    """Steps (T,) and returns (T, S); a seed evaluated at other steps is interpolated inside its range."""
+    steps, row = np.unique(env_step, return_inverse=True)
+    names, column = np.unique(seed, return_inverse=True)
+    returns = np.full((len(steps), len(names)), np.nan)
+    returns[row, column] = return_
+    evaluated = np.zeros(returns.shape, bool)
+    evaluated[row, column] = True
+    for j in np.flatnonzero(~evaluated.all(axis=0)):
+        known = np.isfinite(returns[:, j])
+        if known.any():
+            gaps = ~evaluated[:, j]
+            returns[gaps, j] = np.interp(
+                steps[gaps], steps[known], returns[known, j], left=np.nan, right=np.nan
+            )
+    return steps, returns
+
+
+def optimal_return(settings: Settings, benchmark: str, env: str, source: str) -> float:
+    """The raw return that counts as 1000, from the settings or the built-in table."""
+    if env in settings.optimal_returns:
+        return settings.optimal_returns[env]
+    facts = task_facts(benchmark, env)
+    if facts is None:
+        raise AnalysisError(
+            f"{source}: the optimal return of {benchmark}/{env} is not known; "
+            f"give it with --optimal-returns {env} VALUE (the return that counts as 1000)"
+        )
+    return facts.optimal_return

@@ -1,0 +1,131 @@
+"""What an analysis assumes: levels, normalisation, bootstrap, loss; ours and the published preset."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import pairwise
+from typing import Literal
+
+PUBLISHED_LEVELS = (
+    300.0, 390.959694, 470.099865, 538.956371, 598.865496,
+    650.989884, 696.341103, 735.799275, 770.130156, 800.0,
+)  # fmt: skip
+"""The ten levels of paper 1's notebook: 300 to 800, spacing shrinking by a constant ratio."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices that change the numbers; every one is written into ``laws.json``.
+
+    Attributes:
+        levels: increasing normalised returns (1000 = the task's optimal return); empty for
+            `reachable_levels` of the curves at hand.
+        hyperparameter_level: level at which B* and η* are fitted; default the highest of ``levels``.
+        optimal_returns: raw return that counts as 1000, by env; overrides the built-in table.
+        critic_params: N by env, where the table does not record it.
+        delta: δ, the price of one env step in FLOPs; ``None`` takes the benchmark's published value.
+        bootstraps: K, seed resamples that drive every interval.
+        seed: of the one random generator.
+        mean: how B̃ and η̃ are averaged; ``geometric`` as the axes are logarithmic.
+        loss: of the data law; ``log`` or ``plain``.
+        unreached: what an argmin is where every configuration is censored; ``smallest`` is the
+            published code's defect, kept to reproduce its numbers.
+        median_over: what each task's normalising median is taken over when tasks share a data law.
+        hold_out_budgets: how many of the largest budgets the σ*(F), D*(F), C*(F) fits do not see.
+        drop_duplicate_seeds: leave out seed columns that are exact copies of another.
+    """
+
+    levels: tuple[float, ...] = ()
+    hyperparameter_level: float | None = None
+    optimal_returns: Mapping[str, float] = field(default_factory=dict)
+    critic_params: Mapping[str, int] = field(default_factory=dict)
+    delta: float | None = None
+    bootstraps: int = 100
+    seed: int = 0
+    mean: Literal["geometric", "arithmetic"] = "geometric"
+    loss: Literal["log", "plain"] = "log"
+    unreached: Literal["missing", "smallest"] = "missing"
+    median_over: Literal["utd", "utd and levels"] = "utd"
+    hold_out_budgets: int = 2
+    drop_duplicate_seeds: bool = True
+
+    def __post_init__(self) -> None:
+        if not all(0 < level < math.inf for level in self.levels):
+            raise ValueError(f"levels must be positive and finite, got {self.levels}")
+        for name in ("optimal_returns", "critic_params"):
+            for env, value in getattr(self, name).items():
+                if not 0 < value < math.inf:
+                    raise ValueError(f"{name} of {env} must be positive, got {value:g}")
+        if self.delta is not None and not 0 < self.delta < math.inf:
+            raise ValueError(f"delta must be positive, got {self.delta:g}")
+        if any(b <= a for a, b in pairwise(self.levels)):
+            raise ValueError(f"levels must be increasing, got {self.levels}")
+        chosen = self.hyperparameter_level
+        if chosen is not None and self.levels and chosen not in self.levels:
+            raise ValueError(
+                f"hyperparameter_level {chosen:g} is not one of the levels {self.levels}"
+            )
+        if self.bootstraps < 2:
+            raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
+
+    @property
+    def hyperparameter_level_index(self) -> int:
+        """Position of the level at which B* and η* are fitted."""
+        if self.hyperparameter_level is None:
+            return len(self.levels) - 1
+        return self.levels.index(self.hyperparameter_level)
+
+
+def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
+    """Paper 1's choices on OpenAI Gym, as in its notebooks.
+
+    The two stages of the notebook normalise by different returns; ``grid`` is the one behind B* and η*,
+    ``fitted`` the one behind D_J, C_J and σ*(F).
+    """
+    grid = {
+        "HalfCheetah-v4": 9125.0,
+        "Walker2d-v4": 5000.0,
+        "Ant-v4": 6625.0,
+        "Humanoid-v4": 6500.0,
+    }
+    fitted = {
+        "HalfCheetah-v4": 9800.0,
+        "Walker2d-v4": 4950.0,
+        "Ant-v4": 6625.0,
+        "Humanoid-v4": 6450.0,
+    }
+    return Settings(
+        levels=PUBLISHED_LEVELS,
+        optimal_returns=grid if stage == "grid" else fitted,
+        critic_params=dict.fromkeys(grid, 150_000),
+        delta=4e9,
+        mean="arithmetic",
+        loss="plain",
+        unreached="smallest",
+        median_over="utd and levels",
+        drop_duplicate_seeds=False,
+    )
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """Published facts about one task: the return that counts as 1000, N and δ (``None``: unknown)."""
+
+    optimal_return: float
+    critic_params: int | None
+    delta: float | None
+
+
+def task_facts(benchmark: str, env: str) -> TaskFacts | None:
+    """Look a task up in the built-in table (``benchmarks.csv``); ``None`` when it is not there."""
+    text = resources.files("vs_analyze").joinpath("benchmarks.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        if row["benchmark"] == benchmark and row["env"] in ("*", env):
+            return TaskFacts(
+                float(row["optimal_return"]),
+                int(row["critic_params"]) if row["critic_params"] else None,
+                float(row["delta"]) if row["delta"] else None,
+            )
+    return None
