@@ -1,6 +1,6 @@
 """The sweep behind runs.parquet: SAC on cartpole-swingup over UTD, batch size and learning rate.
 
-    python make.py train --out runs [--batch-sizes 16 64]   # skips cells already finished
+    python make.py train --out runs [--batch-sizes 16 64]   # goes on where it was stopped
     python make.py consolidate --out runs                   # writes runs.parquet beside this file
 
 Cells of different batch sizes can be trained by different processes into the same folder.
@@ -12,8 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 from vs_logging import consolidate
-from vs_train import TrainConfig, is_finished, train_and_record
-from vs_train.progress import watch
+from vs_train import TrainConfig, checkpoint_step, is_finished, train_and_record
+from vs_train.progress import Watch
 
 BATCH_SIZES = (16, 64, 256)
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
@@ -58,8 +58,13 @@ def main() -> None:
             sys.stderr.write(f"{name}: already finished\n")
             continue
         sys.stderr.write(f"{name}: {cell.steps} steps\n")
-        with closing(train_and_record(cell, arguments.out)) as evaluations:
-            watch(evaluations, cell, sys.stderr)
+        start = checkpoint_step(cell, arguments.out)
+        watch = Watch(cell, sys.stderr, start=start or 0)
+        evaluations = train_and_record(
+            cell, arguments.out, resume=start is not None, on_step=watch.step
+        )
+        with closing(evaluations):
+            watch.follow(evaluations)
 
 
 if __name__ == "__main__":

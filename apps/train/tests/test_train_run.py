@@ -1,22 +1,17 @@
-"""Training end to end on tiny cells: what is written, reproducibility, interruption."""
+"""Training end to end on tiny cells: what is written, reproducibility, divergence."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from vs_logging import read_metadata, read_table
+from vs_agents import measured_flops
+from vs_logging import read_metadata, read_table, run_id
 from vs_train import TrainConfig, columns, is_finished, train, train_and_record
-from vs_train.cli import main
-from vs_train.record import flops_per_update
-
-# dm_control's own indexing, with numpy >= 2.5
-pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy:DeprecationWarning")
+from vs_train import run as run_module
+from vs_train.facts import flops, flops_per_update
+from vs_train.means import Means
+from vs_train.run import Trainer, agent_config
 
 TINY = TrainConfig(
     env="dmc/pendulum-swingup",
@@ -26,33 +21,10 @@ TINY = TrainConfig(
     actor_width=8,
     learning_rates=(1e-3, 3e-3),
     seeds=2,
-    steps=60,
-    warmup_steps=20,
-    eval_every=20,
+    steps=90,  # the shapes of test_train_checkpoint.py: compiled once for both
+    warmup_steps=30,
+    eval_every=30,
 )
-FLAGS = [
-    "--env",
-    "dmc/pendulum-swingup",
-    "--utd",
-    "0.5",
-    "--batch-size",
-    "4",
-    "--critic-width",
-    "8",
-    "--actor-width",
-    "8",
-    "--learning-rates",
-    "1e-3",
-    "3e-3",
-    "--seeds",
-    "2",
-    "--steps",
-    "60",
-    "--warmup-steps",
-    "20",
-    "--eval-every",
-    "20",
-]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +44,7 @@ def test_the_run_table(written):
     assert (row["utd"], row["batch_size"], row["critic_width"]) == (0.5, 4, 8)
     assert row["critic_params"] == 2 * ((4 * 8 + 8) + (8 * 8 + 8) + (8 + 1))
     one = table.filter(pl.col("learning_rate") == 3e-3, pl.col("seed") == 1).sort("env_step")
-    assert one["env_step"].to_list() == [20, 40, 60]
+    assert one["env_step"].to_list() == [30, 60, 90]
     assert one["return_"].to_list() == [e.returns[3] for e in evaluations]
     assert one["return_"].is_between(0, 1000).all()
 
@@ -81,9 +53,14 @@ def test_updates_and_flops_are_counted(written):
     out, _ = written
     table = read_table(out).filter(pl.col("seed") == 0, pl.col("learning_rate") == 1e-3)
     table = table.sort("env_step")
-    assert table["updates"].to_list() == [0, 10, 20]  # none in the warm-up, then one in two
+    assert table["updates"].to_list() == [0, 15, 30]  # none in the warm-up, then one in two
     expected = 10 * table["critic_params"][0] * 4 * table["updates"]
     assert table["flops"].to_list() == expected.to_list()
+    measured = table["measured_flops"]
+    assert measured[0] == 0
+    assert 0.2 * table["flops"][1] < measured[1] < 5 * table["flops"][1]
+    assert measured[2] == 2 * measured[1]
+    assert table["critic_loss"].is_null().to_list() == [True, False, False]
     assert table["critic_loss"].is_finite().to_list()[1:] == [True, True]
 
 
@@ -92,12 +69,13 @@ def test_metadata(written):
     facts = read_metadata(out)
     assert set(facts["state"]) == {"finished"}
     assert set(facts["action_repeat"]) == {1}
-    assert {f"versions.{n}" for n in ("mujoco", "dm-control", "jax", "flax", "numpy")} <= set(
-        facts.columns
-    )
+    names = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
+    assert {f"versions.{n}" for n in names} <= set(facts.columns)
     assert set(facts["actor_every"]) == {"critic_update"}
     assert set(facts["flops_per_update"]) == {flops_per_update(TINY)}
+    assert set(facts["steps"]) == {90}
     assert is_finished(TINY, out)
+    assert not is_finished(replace(TINY, steps=95), out)
 
 
 def test_the_same_settings_give_the_same_numbers(written):
@@ -114,43 +92,13 @@ def test_the_run_is_the_same_whatever_trains_beside_it():
     assert columns(alone, 3e-3) != columns(TINY, 1e-3)
 
 
-def test_a_finished_cell_is_refused(written, capsys):
-    out, _ = written
-    with pytest.raises(SystemExit) as stop:
-        main([*FLAGS, "--out", str(out)])
-    assert stop.value.code == 2
-    assert "already finished" in capsys.readouterr().err
-
-
-def test_a_cell_cut_off_leaves_its_rows_and_starts_again(tmp_path):
-    evaluations = train_and_record(TINY, tmp_path)
-    next(evaluations)
-    evaluations.close()
-    assert read_table(tmp_path).height == 4
-    assert set(read_metadata(tmp_path)["state"]) == {"failed"}
-    assert not is_finished(TINY, tmp_path)
-    list(train_and_record(TINY, tmp_path))
-    assert read_table(tmp_path).height == 12
-    assert is_finished(TINY, tmp_path)
-
-
-def test_sigterm_leaves_a_valid_table(tmp_path):
-    command = [sys.executable, "-m", "vs_train.cli", *FLAGS, "--out", str(tmp_path)]
-    command[command.index("60")] = "1000000"
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}
-    )
-    assert process.stderr is not None
-    line = next(line for line in process.stderr if "step 40/" in line)
-    assert "mean return by learning rate 0.001: " in line
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    process.stderr.close()
-    table = read_table(tmp_path)
-    assert table.height >= 8
-    assert set(read_metadata(tmp_path)["state"]) == {"failed"}
-    for folder in tmp_path.iterdir():
-        assert json.loads((folder / "run.json").read_text())["error"]
+def test_lanes_whose_episodes_end_at_different_steps_do_not_touch_each_other(toy):
+    cell = replace(TINY, utd=1.0, eval_episodes=2)
+    together = list(train(cell))
+    alone = list(train(replace(cell, learning_rates=(3e-3,), seeds=1, first_seed=1)))
+    for many, one in zip(together, alone, strict=True):
+        np.testing.assert_allclose(many.returns[3], one.returns[0], rtol=1e-4)
+    assert len(set(together[-1].returns)) == 4
 
 
 def test_a_diverged_agent_is_recorded_as_nan_and_the_others_go_on():
@@ -158,3 +106,97 @@ def test_a_diverged_agent_is_recorded_as_nan_and_the_others_go_on():
     *_, last = train(mad)
     assert np.isfinite(last.returns[:2]).all()
     assert np.isnan(last.returns[2:]).all()
+    assert np.isfinite(last.metrics["critic_loss"][:2]).all()
+    assert np.isnan(last.metrics["critic_loss"][2:]).all()
+
+
+def test_metrics_are_means_since_the_last_evaluation():
+    means = Means()
+    means.add({"loss": np.array([1.0, np.nan, np.nan])})
+    means.add({"loss": np.array([4.0, 2.0, np.nan]), "entropy": np.array([1.0, 1.0, 1.0])})
+    means = Means(means.state())  # as after a restart
+    means.add({"loss": np.array([4.0, 3.0, np.nan])})
+    taken = means.take()
+    np.testing.assert_array_equal(taken["loss"], [3.0, 2.5, np.nan])
+    np.testing.assert_array_equal(taken["entropy"], [1.0, 1.0, 1.0])
+    assert means.take() == {}
+
+
+def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):
+    bro = replace(TINY, algo="bro", utd=1.0, learning_rates=(1e-3,), seeds=1, warmup_steps=5)
+
+    def with_resets(config):
+        return replace(agent_config(config), quantiles=5, reset_every=4)
+
+    monkeypatch.setattr(run_module, "agent_config", with_resets)
+    trainer = Trainer(bro)
+    temperatures = []
+    for _ in range(15):
+        trainer.advance()
+        temperatures.append(trainer.state()["lanes/agent/log_temperature/params"].item())
+    fresh = [i + 1 for i, value in enumerate(temperatures) if value == 0.0]
+    assert fresh == [1, 2, 3, 4, 5, 9, 13]  # the warm-up, and after 4 and 8 updates
+
+
+def test_the_actors_share_of_the_flops_follows_how_often_it_is_updated():
+    config = replace(TINY, actor_every="env_step")
+    both = flops(TINY, env_step=90, updates=30)
+    often = flops(config, env_step=90, updates=30)
+    assert both["flops"] == often["flops"] == 30 * flops_per_update(TINY)
+    once = measured_flops(agent_config(TINY), 4)
+    assert both["measured_flops"] == 30 * (once.critic + once.actor)
+    assert often["measured_flops"] == 30 * once.critic + 60 * once.actor
+    assert flops(config, env_step=10, updates=0)["measured_flops"] == 0
+
+
+def test_what_is_only_measured_changes_nothing_else(toy, tmp_path):
+    cell = replace(TINY, utd=1.0)
+    watched = replace(cell, passive_critic_width=4, diagnostics="validation")
+    list(train_and_record(cell, tmp_path / "plain"))
+    list(train_and_record(watched, tmp_path / "watched"))
+    keys = ["run", "seed", "env_step"]
+    plain, more = (read_table(tmp_path / name).sort(keys) for name in ("plain", "watched"))
+    assert more.select(plain.columns).equals(plain, null_equal=True)
+    extra = set(more.columns) - set(plain.columns)
+    assert extra >= {
+        "critic_param_norm",
+        "train_critic_loss",
+        "validation_critic_loss",
+        "grad_noise_scale",
+        "passive_critic_loss",
+        "passive_validation_critic_loss",
+    }
+    assert set(more["passive_critic_width"]) == {4}
+    assert set(more["passive_critic_params"]) == {2 * ((4 * 4 + 4) + (4 * 4 + 4) + (4 + 1))}
+    assert more["validation_critic_loss"].is_finite().all()
+    assert (more["validation_critic_loss"] != more["train_critic_loss"]).all()
+
+
+class Notes:
+    """A sink that remembers."""
+
+    def __init__(self):
+        self.rows, self.closed = [], []
+
+    def write(self, config, **row):
+        self.rows.append({"run": run_id(config)} | row)
+
+    def close(self, *, error=None):
+        self.closed.append(error)
+
+
+def test_sinks_are_given_the_rows_of_the_table(toy, tmp_path):
+    notes = Notes()
+    list(train_and_record(TINY, tmp_path, sinks=(notes,)))
+    assert notes.closed == [None]
+    keys = ["run", "seed", "env_step"]
+    table = read_table(tmp_path).sort(keys)
+    assert len(notes.rows) == table.height == 12
+    sent = pl.DataFrame(notes.rows, infer_schema_length=None).sort(keys)
+    for name in sent.columns:
+        expected = table[name].cast(sent.schema[name])
+        assert sent[name].equals(expected, null_equal=True), name
+    evaluations = train_and_record(TINY, tmp_path / "again", sinks=(notes,))
+    next(evaluations)
+    evaluations.close()
+    assert notes.closed[1].startswith("GeneratorExit")

@@ -1,9 +1,19 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
-from vs_agents import SACConfig, Transition, evaluate, init_lanes, step, updates_due
+from vs_agents import (
+    SACConfig,
+    Transition,
+    evaluate,
+    init_lanes,
+    reset_lanes,
+    step,
+    updates_due,
+)
 
-CONFIG = SACConfig(observation_size=3, action_size=1, critic_widths=(8, 8), actor_widths=(8, 8))
+CONFIG = SACConfig(observation_size=3, action_size=1, critic_width=8, actor_width=8)
 CAPACITY = 1000
 
 
@@ -13,16 +23,16 @@ def transitions(t: int) -> Transition:
     return Transition(x[:, :3], np.tanh(x[:, 3:4]), x[:, 4], np.zeros(2, np.float32), x[:, 5:])
 
 
-def train(rates=(1e-3, 1e-3), *, utd=1.0, steps=4, seeds=(0, 1)):
+def train(rates=(1e-3, 1e-3), *, utd=1.0, steps=4, seeds=(0, 1), config=CONFIG):
     lanes = init_lanes(
-        CONFIG, seeds=np.array(seeds), learning_rates=np.array(rates), capacity=CAPACITY
+        config, seeds=np.array(seeds), learning_rates=np.array(rates), capacity=CAPACITY
     )
     history = []
     for t in range(steps):
         moved = transitions(t)
         due = updates_due(t, utd)
         lanes, action, metrics = step(
-            lanes, moved, moved.next_observation, config=CONFIG, batch_size=4, updates=due
+            lanes, moved, moved.next_observation, config=config, batch_size=4, updates=due
         )
         history.append((due, np.asarray(action), jax.tree.map(np.asarray, metrics)))
     return lanes, history
@@ -39,15 +49,57 @@ def test_updates_due_sum_exactly_and_are_even(utd):
 def test_half_an_update_per_step_is_one_every_second_step():
     lanes, history = train(utd=0.5, steps=8)
     assert [due for due, *_ in history] == [0, 1, 0, 1, 0, 1, 0, 1]
-    assert int(lanes.agent.critic_optimizer.count[0]) == 4
-    assert int(lanes.agent.actor_optimizer.count[0]) == 4
-    assert int(lanes.agent.temperature_optimizer.count[0]) == 4
-    assert [bool(np.isnan(m["critic_loss"][0])) for *_, m in history] == [True, False] * 4
+    assert int(lanes.agent.critic.optimizer.count[0]) == 4
+    assert int(lanes.agent.actor.optimizer.count[0]) == 4
+    assert int(lanes.agent.log_temperature.optimizer.count[0]) == 4
+    assert ["critic_loss" in m for *_, m in history] == [False, True] * 4
+
+
+@pytest.mark.parametrize(("utd", "expected"), [(0.5, 8), (1.0, 8), (3.0, 8)])
+def test_the_actor_may_be_updated_once_per_environment_step(utd, expected):
+    config = replace(CONFIG, actor_every="env_step")
+    lanes, history = train(utd=utd, steps=8, config=config)
+    assert int(lanes.agent.critic.optimizer.count[0]) == int(8 * utd)
+    assert int(lanes.agent.actor.optimizer.count[0]) == expected
+    assert int(lanes.agent.log_temperature.optimizer.count[0]) == expected
+    assert all(np.isfinite(m["entropy"]).all() for *_, m in history)
+
+
+def test_nothing_is_learned_while_collecting():
+    for config in (CONFIG, replace(CONFIG, actor_every="env_step")):
+        lanes = init_lanes(config, seeds=np.arange(2), learning_rates=np.ones(2), capacity=CAPACITY)
+        before = jax.tree.map(np.asarray, lanes.agent)
+        moved = transitions(0)
+        lanes, _, metrics = step(
+            lanes, moved, moved.next_observation, config=config, batch_size=4, updates=None
+        )
+        assert metrics == {}
+        assert int(lanes.replay.inserted) == 1
+        jax.tree.map(np.testing.assert_array_equal, lanes.agent, before)
+
+
+def test_a_reset_starts_everything_but_the_memory_afresh():
+    lanes, _ = train((1e-3, 3e-3), steps=6)
+    data = jax.tree.map(np.asarray, lanes.replay)
+    old = jax.tree.map(np.asarray, lanes.agent)
+    lanes = reset_lanes(lanes, config=CONFIG)
+    jax.tree.map(np.testing.assert_array_equal, lanes.replay, data)
+    assert int(lanes.agent.critic.optimizer.count[0]) == 0
+    np.testing.assert_array_equal(lanes.agent.log_temperature.params, [0, 0])
+    np.testing.assert_array_equal(lanes.agent.learning_rate, old.learning_rate)
+    pairs = zip(
+        jax.tree.leaves(lanes.agent.critic.params), jax.tree.leaves(old.critic.params), strict=True
+    )
+    assert all(not np.array_equal(a, b) for a, b in pairs)
+    jax.tree.map(
+        np.testing.assert_array_equal, lanes.agent.critic.params, lanes.agent.target_critic
+    )
+    assert not np.array_equal(*jax.tree.leaves(lanes.agent.actor.params)[1])  # lanes differ
 
 
 def test_several_updates_per_step_are_all_done():
     lanes, _ = train(utd=3.0, steps=5)
-    assert int(lanes.agent.critic_optimizer.count[0]) == 15
+    assert int(lanes.agent.critic.optimizer.count[0]) == 15
 
 
 def test_a_lane_depends_on_its_own_seed_and_learning_rate_only():
@@ -55,7 +107,9 @@ def test_a_lane_depends_on_its_own_seed_and_learning_rate_only():
     two, _ = train((1e-3, 1e-4), seeds=(4, 6))
     for a, b in zip(jax.tree.leaves(one.agent), jax.tree.leaves(two.agent), strict=True):
         np.testing.assert_array_equal(a[0], b[0])
-    assert not np.array_equal(one.agent.log_temperature[1], two.agent.log_temperature[1])
+    assert not np.array_equal(
+        one.agent.log_temperature.params[1], two.agent.log_temperature.params[1]
+    )
 
 
 def test_the_learning_rate_of_a_lane_is_the_one_given():
@@ -63,7 +117,9 @@ def test_the_learning_rate_of_a_lane_is_the_one_given():
     lanes, _ = train((1e-2, 1e-4), steps=1, seeds=(5, 5))
     start, _ = train((1e-2, 1e-4), steps=0, seeds=(5, 5))
     pairs = zip(
-        jax.tree.leaves(lanes.agent.critic), jax.tree.leaves(start.agent.critic), strict=True
+        jax.tree.leaves(lanes.agent.critic.params),
+        jax.tree.leaves(start.agent.critic.params),
+        strict=True,
     )
     moved = [np.abs(a - b).reshape(2, -1).max(axis=1) for a, b in pairs]
     np.testing.assert_allclose(np.max(moved, axis=0), [1e-2, 1e-4], rtol=1e-2)
@@ -78,13 +134,13 @@ def place(lanes) -> int:
 def test_the_memory_is_written_in_place():
     lanes, _ = train(steps=0)
     moved = transitions(0)
-    for updates in (0, 1, 1, 3, 3):  # with and without sampling
+    for updates in (None, 0, 1, 1, 3, 3):  # with and without sampling
         before = place(lanes)
         lanes, _, _ = step(
             lanes, moved, moved.next_observation, config=CONFIG, batch_size=4, updates=updates
         )
         assert place(lanes) == before
-    assert int(lanes.replay.inserted) == 5
+    assert int(lanes.replay.inserted) == 6
 
 
 def test_same_seed_same_numbers():

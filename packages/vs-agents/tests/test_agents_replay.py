@@ -11,7 +11,8 @@ def numbered(i: int) -> Transition:
 
 
 def filled(n: int, capacity: int) -> memory.Replay:
-    replay = memory.empty(capacity, 3, 2)
+    replay = memory.empty(capacity, 3, 2, lanes=1)
+    replay = replay._replace(data=jax.tree.map(lambda x: x[0], replay.data))
     for i in range(n):
         replay = memory.insert(replay, numbered(i))
     return replay

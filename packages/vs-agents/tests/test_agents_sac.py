@@ -1,26 +1,26 @@
 """SAC against an independent float64 numpy implementation with its gradients written by hand."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import sac
-from vs_agents.replay import Transition
+from vs_agents import SACConfig, Transition
+from vs_agents import actor_critic as ac
 
-CONFIG = sac.SACConfig(
-    observation_size=4, action_size=2, critic_widths=(24, 16), actor_widths=(16, 24)
-)
+CONFIG = SACConfig(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
 
 
 def layers(params, critic: int | None = None) -> list[np.ndarray]:
     """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64."""
-    (net,) = params["params"].values()
+    net = params["params"]
+    if critic is not None:
+        (net,) = net.values()
     pick = (lambda x: x) if critic is None else (lambda x: x[critic])
-    names = sorted(net)
-    return [np.asarray(pick(net[n][k]), np.float64) for n in names for k in ("kernel", "bias")]
+    dense = [net["MLP_0"]["Dense_0"], net["MLP_0"]["Dense_1"], net["Dense_0"]]
+    return [np.asarray(pick(d[k]), np.float64) for d in dense for k in ("kernel", "bias")]
 
 
 def forward(weights, x):
@@ -59,11 +59,11 @@ class Adam:
 class Reference:
     """The same agent, plainly."""
 
-    def __init__(self, state: sac.SACState) -> None:
-        self.actor = layers(state.actor)
-        self.critics = [layers(state.critic, i) for i in range(2)]
+    def __init__(self, state: ac.AgentState) -> None:
+        self.actor = layers(state.actor.params)
+        self.critics = [layers(state.critic.params, i) for i in range(2)]
         self.targets = [layers(state.target_critic, i) for i in range(2)]
-        self.log_alpha = [np.float64(state.log_temperature)]
+        self.log_alpha = [np.float64(state.log_temperature.params)]
         self.actor_adam, self.alpha_adam = Adam(), Adam()
         self.critic_adams = [Adam(), Adam()]
 
@@ -134,7 +134,7 @@ def make_batch(rng, n=32) -> Transition:
 
 @pytest.fixture
 def state():
-    return sac.init(CONFIG, jax.random.key(3), RATE)
+    return ac.init(CONFIG, jax.random.key(3), RATE)
 
 
 def assert_same(params, weights, critic=None):
@@ -146,20 +146,24 @@ def test_losses_and_gradients(state):
     rng = np.random.default_rng(0)
     batch, noise = make_batch(rng), rng.normal(size=(2, 32, 2)).astype(np.float32)
     reference = Reference(state)
-    target = sac.critic_target(CONFIG, state, batch, noise[0])
-    np.testing.assert_allclose(target, reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5)
-
-    loss, gradient = jax.value_and_grad(lambda p: sac.critic_loss(CONFIG, p, batch, target))(
-        state.critic
+    target = ac.critic_target(CONFIG, state, batch, noise[0])
+    np.testing.assert_allclose(
+        target[:, 0], reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5
     )
-    expected, expected_gradients = reference.critic_gradients(batch, np.asarray(target, float))
+
+    loss, gradient = jax.value_and_grad(lambda p: ac.critic_loss(CONFIG, p, batch, target))(
+        state.critic.params
+    )
+    expected, expected_gradients = reference.critic_gradients(
+        batch, np.asarray(target[:, 0], float)
+    )
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     for i in range(2):
         assert_same(gradient, expected_gradients[i], critic=i)
 
     (loss, entropy), gradient = jax.value_and_grad(
-        lambda p: sac.actor_loss(CONFIG, p, state, batch, noise[1]), has_aux=True
-    )(state.actor)
+        lambda p: ac.actor_loss(CONFIG, p, state, batch, noise[1]), has_aux=True
+    )(state.actor.params)
     expected, expected_entropy, expected_gradient = reference.actor_gradients(batch, noise[1])
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(entropy) == pytest.approx(expected_entropy, rel=1e-5)
@@ -168,18 +172,19 @@ def test_losses_and_gradients(state):
 
 def test_parameters_after_several_updates(state):
     rng = np.random.default_rng(1)
-    reference, start = Reference(state), layers(state.actor)
+    reference, start = Reference(state), layers(state.actor.params)
     for i in range(6):
         batch, key = make_batch(rng), jax.random.key(i)
-        noise = np.asarray(jax.random.normal(key, (2, 32, 2)), np.float64)
-        state, _ = jax.jit(sac.update, static_argnums=0)(CONFIG, state, batch, key)
-        reference.update(batch, noise)
-    assert_same(state.actor, reference.actor)
+        noise = [jax.random.normal(k, (32, 2)) for k in (key, jax.random.split(key)[0])]
+        state, _ = jax.jit(ac.update_critic, static_argnums=0)(CONFIG, state, batch, key)
+        state, _ = jax.jit(ac.update_actor, static_argnums=0)(CONFIG, state, batch, key)
+        reference.update(batch, np.asarray(noise, np.float64))
+    assert_same(state.actor.params, reference.actor)
     for i in range(2):
-        assert_same(state.critic, reference.critics[i], critic=i)
+        assert_same(state.critic.params, reference.critics[i], critic=i)
         assert_same(state.target_critic, reference.targets[i], critic=i)
-    assert float(state.log_temperature) == pytest.approx(reference.log_alpha[0], abs=1e-6)
-    moved = max(np.abs(a - b).max() for a, b in zip(layers(state.actor), start, strict=True))
+    assert float(state.log_temperature.params) == pytest.approx(reference.log_alpha[0], abs=1e-6)
+    moved = max(np.abs(a - b).max() for a, b in zip(layers(state.actor.params), start, strict=True))
     assert moved > 5 * RATE  # the tolerance is far below what six steps do
 
 
@@ -189,11 +194,13 @@ def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
     # a time limit is stored with terminated = 0, whatever the environment did next
     truncated = batch._replace(terminated=np.zeros(32, np.float32))
     terminated = batch._replace(terminated=np.ones(32, np.float32))
-    target = np.asarray(sac.critic_target(CONFIG, state, truncated, noise))
-    assert (np.abs(target - batch.reward) > 1e-3).all()
-    np.testing.assert_array_equal(sac.critic_target(CONFIG, state, terminated, noise), batch.reward)
+    target = np.asarray(ac.critic_target(CONFIG, state, truncated, noise))
+    assert (np.abs(target[:, 0] - batch.reward) > 1e-3).all()
+    stopped = ac.critic_target(CONFIG, state, terminated, noise)
+    np.testing.assert_array_equal(stopped[:, 0], batch.reward)
 
 
 def test_size_of_the_critics():
-    assert CONFIG.critic_params == 2 * ((6 * 24 + 24) + (24 * 16 + 16) + (16 + 1))
+    assert CONFIG.critic_params == 2 * ((6 * 24 + 24) + (24 * 24 + 24) + (24 + 1))
     assert CONFIG.target_entropy == -1.0
+    assert replace(CONFIG, target_entropy_per_action=1.0).target_entropy == -2.0

@@ -1,7 +1,21 @@
 """Train agents and write the run table."""
 
 from vs_train.config import TrainConfig
-from vs_train.record import columns, is_finished, train_and_record
+from vs_train.facts import columns
+from vs_train.record import checkpoint_step, is_finished, train_and_record
 from vs_train.run import Evaluation, train
+from vs_train.stop import Stopped, StopRequest
+from vs_train.workers import WorkerError
 
-__all__ = ["Evaluation", "TrainConfig", "columns", "is_finished", "train", "train_and_record"]
+__all__ = [
+    "Evaluation",
+    "StopRequest",
+    "Stopped",
+    "TrainConfig",
+    "WorkerError",
+    "checkpoint_step",
+    "columns",
+    "is_finished",
+    "train",
+    "train_and_record",
+]

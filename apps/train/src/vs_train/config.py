@@ -1,70 +1,160 @@
 """The settings of one training cell: one task, one configuration, lanes of agents."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Literal
 
+import tyro
 from vs_envs import task_names
+
+type Algo = Literal["sac", "bro", "bro-full"]
+type Backend = Literal["python", "envpool", "mjx", "auto"]
+
+SEED_LIMIT = 1_000_000
+"""Seeds are below this."""
+
+
+_ONLY_MEASURED = ("passive_critic_width", "diagnostics")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The settings whose default is the algorithm's; see `TrainConfig`."""
+
+    utd: float
+    batch_size: int
+    critic_width: int
+    warmup_steps: int
+    eval_every: int
+    eval_episodes: int
+
+
+_DEFAULTS: dict[str, Choices] = {
+    "sac": Choices(
+        utd=1.0,
+        batch_size=256,
+        critic_width=256,
+        warmup_steps=1_000,
+        eval_every=2_000,
+        eval_episodes=1,
+    ),
+    # Nauman 2024, as the scaling papers use it
+    "bro": Choices(
+        utd=2.0,
+        batch_size=256,
+        critic_width=512,
+        warmup_steps=2_500,
+        eval_every=25_000,
+        eval_episodes=5,
+    ),
+}
+# Nauman 2024, table of hyperparameters
+_DEFAULTS["bro-full"] = replace(_DEFAULTS["bro"], utd=10.0, batch_size=128)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Soft actor-critic on one task; one lane per learning rate and seed.
+    """One algorithm on one task; one lane per learning rate and seed.
+
+    Where a default is None it is the algorithm's own: `choices` has them resolved.
 
     Attributes:
+        algo: sac, bro (as in the scaling papers: no optimistic actor) or bro-full.
         env: task, e.g. ``dmc/cartpole-swingup``.
         utd: critic updates per environment step (sigma); 0.5 is one update every second step.
-        batch_size: transitions per update.
-        critic_width: units of each of the critics' two hidden layers.
-        actor_width: units of each of the actor's two hidden layers.
-        learning_rates: Adam step sizes of critic, actor and temperature; one run table per value.
-        seeds: agents per learning rate, with the seeds 0, 1, 2, ...
+            By algorithm: 1, 2, 10.
+        batch_size: transitions per update. By algorithm: 256, 256, 128.
+        critic_width: units of each of the critics' hidden layers. By algorithm: 256, 512, 512.
+        actor_width: units of each of the actor's hidden layers.
+        learning_rates: step sizes of critic and actor; one run table per value.
+        seeds: agents per learning rate.
+        first_seed: they have the seeds first_seed, first_seed + 1, ...
         steps: environment steps of each agent.
         warmup_steps: first steps, with uniformly random actions and no update.
+            By algorithm: 1 000, 2 500, 2 500.
         eval_every: environment steps between two evaluations.
+            By algorithm: 2 000, 25 000, 25 000.
         eval_episodes: episodes of the deterministic policy per evaluation.
+            By algorithm: 1, 5, 5.
         replay_capacity: transitions kept; never more than ``steps`` are allocated.
+        actor_every: update actor and temperature with every critic update, or once per
+            environment step.
+        target_entropy_per_action: the temperature steers the policy's entropy to minus this number
+            per action dimension: 0.5 or, as in Haarnoja 2018, 1.
+        dtype: of matrix products; everything else is float32.
+        backend: what steps the environments; auto takes the fastest that is installed.
+        passive_critic_width: train critics of this width beside the others, on the same batches and
+            targets and without influence on them.
+        diagnostics: memory: with every evaluation also parameter norms, the critics' loss on the
+            replay memory and their gradient noise scale; validation: also their loss on held-out
+            experience, for which every agent acts in a second environment.
     """
 
+    algo: Algo = "sac"
     env: str = "dmc/cartpole-swingup"
-    utd: float = 1.0
-    batch_size: int = 256
-    critic_width: int = 256
+    utd: float | None = None
+    batch_size: int | None = None
+    critic_width: int | None = None
     actor_width: int = 256
-    learning_rates: tuple[float, ...] = (3e-4,)
+    learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(name="learning-rate")] = (3e-4,)
     seeds: int = 4
+    first_seed: int = 0
     steps: int = 100_000
-    warmup_steps: int = 1_000
-    eval_every: int = 2_000
-    eval_episodes: int = 1
+    warmup_steps: int | None = None
+    eval_every: int | None = None
+    eval_episodes: int | None = None
     replay_capacity: int = 1_000_000
+    actor_every: Literal["critic_update", "env_step"] = "critic_update"
+    target_entropy_per_action: float = 0.5
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    backend: Backend = "python"
+    passive_critic_width: int | None = None
+    diagnostics: Literal["none", "memory", "validation"] = "none"
 
     def __post_init__(self) -> None:
+        if self.algo not in _DEFAULTS:
+            raise ValueError(f"algo = {self.algo!r}: expected one of {', '.join(_DEFAULTS)}")
         if self.env not in task_names():
             raise ValueError(f"env = {self.env!r}: expected a task such as 'dmc/cartpole-swingup'")
-        for name in ("utd", "batch_size", "critic_width", "actor_width", "seeds", "steps"):
+        for name, value in asdict(self.choices).items():
+            _positive(name, value)
+        for name in ("actor_width", "seeds", "steps", "replay_capacity"):
             _positive(name, getattr(self, name))
-        for name in ("warmup_steps", "eval_every", "eval_episodes", "replay_capacity"):
-            _positive(name, getattr(self, name))
-        if not self.learning_rates or len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError(f"learning_rates = {self.learning_rates}: expected distinct values")
-        for rate in self.learning_rates:
-            _positive("learning_rates", rate)
-        if self.eval_every > self.steps:
+        _positive("target_entropy_per_action", self.target_entropy_per_action)
+        if self.passive_critic_width is not None:
+            _positive("passive_critic_width", self.passive_critic_width)
+        if not 0 <= self.first_seed <= SEED_LIMIT - self.seeds:
             raise ValueError(
-                f"eval_every = {self.eval_every} is larger than steps = {self.steps}: "
+                f"first_seed = {self.first_seed}: expected seeds from 0 to {SEED_LIMIT - 1}"
+            )
+        if not self.learning_rates or len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError(f"learning_rate = {self.learning_rates}: expected distinct values")
+        for rate in self.learning_rates:
+            _positive("learning_rate", rate)
+        if self.choices.eval_every > self.steps:
+            raise ValueError(
+                f"eval_every = {self.choices.eval_every} is larger than steps = {self.steps}: "
                 "expected at least one evaluation"
             )
 
-    def settings(self, learning_rate: float) -> dict[str, object]:
-        """Return everything but the seeds that shapes the runs of one learning rate.
+    @property
+    def choices(self) -> Choices:
+        """The settings that may be left to the algorithm, resolved."""
+        defaults = _DEFAULTS[self.algo]
+        given = {name: getattr(self, name) for name in asdict(defaults)}
+        return replace(defaults, **{name: v for name, v in given.items() if v is not None})
 
-        Besides the fields there is ``actor_every``: actor and temperature are updated with every
-        critic update.
+    def settings(self, learning_rate: float) -> dict[str, object]:
+        """Return every field that shapes the runs of one learning rate.
+
+        Left out are the seeds, ``steps`` (a longer run begins with the same rows), and what is only
+        measured: the passive critic and the diagnostics.
         """
-        values = asdict(self) | {"actor_every": "critic_update"}
-        del values["learning_rates"], values["seeds"]
+        values = asdict(self) | asdict(self.choices)
+        for name in ("learning_rates", "seeds", "first_seed", "steps", *_ONLY_MEASURED):
+            del values[name]
         return values | {"learning_rate": learning_rate}
 
 
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
+    if not 0 < value < float("inf"):
         raise ValueError(f"{name} = {value}: expected a positive number")

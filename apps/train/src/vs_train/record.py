@@ -1,87 +1,203 @@
 """Write a cell's evaluations into the run table, one run per learning rate."""
 
-from collections.abc import Generator
-from contextlib import ExitStack
-from importlib.metadata import version
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import jax
-from vs_envs import task
-from vs_logging import RunWriter, read_metadata, run_id
+from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, scan
 
+from vs_train.checkpoint import Checkpoints, checkpoint_due
 from vs_train.config import TrainConfig
-from vs_train.run import Evaluation, agent_config, lane_axes, train
-
-_RECORDED = ("mujoco", "dm-control", "gymnasium", "jax", "flax", "optax", "numpy")
-
-
-def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
-    """Return everything but the seed that shapes one run; its hash is the run's id."""
-    facts = task(config.env)
-    return config.settings(learning_rate) | {
-        "algo": "sac",
-        "benchmark": facts.benchmark,
-        "env": facts.env,
-        "critic_params": agent_config(config).critic_params,
-    }
-
-
-def metadata(config: TrainConfig) -> dict[str, object]:
-    """Return the facts about a cell that are not settings: versions, device, cost per update."""
-    return {
-        "action_repeat": task(config.env).action_repeat,
-        "versions": {name: version(name) for name in _RECORDED},
-        "device": jax.devices()[0].device_kind,
-        "lanes": len(lane_axes(config)[0]),
-        "flops_per_update": flops_per_update(config),
-    }
-
-
-def flops_per_update(config: TrainConfig) -> float:
-    """Return ``10 N B``, the papers' count for one critic update with its share of the actor's.
-
-    ``N`` is the number of critic parameters, ``B`` the batch size.
-    """
-    return 10.0 * agent_config(config).critic_params * config.batch_size
+from vs_train.facts import columns, flops, metadata, passive
+from vs_train.run import Evaluation, Trainer, lane_axes, with_backend
+from vs_train.stop import Stopped, StopRequest
+from vs_train.workers import train_in_processes
 
 
 def is_finished(config: TrainConfig, out: Path) -> bool:
-    """Tell whether every run of a cell is in ``out`` with state finished."""
-    runs = (out / run_id(columns(config, rate)) for rate in config.learning_rates)
-    return all(run.exists() and read_metadata(run)["state"][0] == "finished" for run in runs)
+    """Tell whether every run of a cell is finished in ``out``, with as many steps or more."""
+    return all(
+        facts["state"] == "finished" and facts["steps"] >= config.steps
+        for facts in (_facts(run) for run in _runs(config, out))
+    )
 
 
-def train_and_record(config: TrainConfig, out: Path) -> Generator[Evaluation]:
+def checkpoint_step(config: TrainConfig, out: Path, *, processes: int = 1) -> int | None:
+    """Return the env step that ``resume=True`` goes on from, None where there is no checkpoint.
+
+    Raises:
+        ValueError: if the checkpoint was written by another number of processes.
+    """
+    return _checkpoints(config, out, processes).latest()
+
+
+def train_and_record(
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    checkpoint_every: int = 0,
+    processes: int = 1,
+    sinks: tuple[Sink, ...] = (),
+    stop: StopRequest | None = None,
+    on_step: Callable[[int], None] = lambda _: None,
+) -> Generator[Evaluation]:
     """Train a cell and append every evaluation to its runs' folders before yielding it.
 
-    Closing the iterator, or an exception in it, leaves complete tables marked as failed. A cell
-    that was cut off starts again from its beginning; one that is finished is refused.
+    A checkpoint is written at the end, and so a finished cell can go on with more steps. Closing
+    the iterator, or an exception in it, leaves complete tables marked as failed. A cell that was
+    cut off before its first checkpoint starts again from its beginning.
 
     Args:
         config: the cell.
         out: folder of run folders; created if needed.
+        resume: go on from the cell's checkpoint in ``out``.
+        checkpoint_every: environment steps between two checkpoints; 0 for none before the end.
+        processes: split the lanes over so many processes of one XLA thread each. The program's main
+            module must be importable without effect (``if __name__ == "__main__":``).
+        sinks: where the rows go as well; closed at the end.
+        stop: asks for an early end: a checkpoint is written.
+        on_step: called with the env step reached, after each or at least every second or so.
 
     Raises:
-        ValueError: if every run of the cell is finished in ``out``.
+        ValueError: if there is nothing to resume from, the checkpoint is damaged or cannot be used
+            here, or without ``resume`` if work in ``out`` would be lost.
+        Stopped: once stopped; the tables are marked failed with a text that says so.
+        WorkerError: a worker process died.
     """
+    stop = stop or StopRequest()
+    config = with_backend(config)[0]
+    lanes = len(lane_axes(config)[0])
+    if not 1 <= processes <= lanes:
+        raise ValueError(f"processes = {processes}: expected 1 to {lanes}, the number of lanes")
+    if checkpoint_every < 0:
+        raise ValueError(f"checkpoint_every = {checkpoint_every}: expected 0 or more")
+    checkpoints = _checkpoints(config, out, processes)
+    start = _start(config, out, checkpoints, resume=resume)
+    facts = metadata(config, processes=processes)
+    trainer = Trainer(config) if processes == 1 else None
+    if trainer is not None and start is not None:
+        checkpoints.restore(trainer, start)  # before anything is changed: it may be damaged
+    with ExitStack() as stack:
+        for sink in sinks:
+            stack.push(partial(_close, sink))
+        checkpoints.begin(keep=start)
+        settings = [columns(config, rate) for rate in config.learning_rates]
+        writers = [
+            stack.enter_context(RunWriter(out, one, metadata=facts, resume_at=start or 0))
+            for one in settings
+        ]
+        if trainer is not None:
+            evaluations = _train(config, trainer, checkpoints, checkpoint_every, stop, on_step)
+        else:
+            evaluations = train_in_processes(
+                config,
+                checkpoints,
+                processes=processes,
+                start=start,
+                checkpoint_every=checkpoint_every,
+                stop=stop,
+                on_step=on_step,
+            )
+        stack.enter_context(closing(evaluations))
+        seeds = lane_axes(config)[1]
+        for evaluation in evaluations:
+            for lane, seed in enumerate(seeds):
+                run = lane // config.seeds
+                row = _row(config, evaluation, lane)
+                writers[run].write(seed=int(seed), **row)
+                for sink in sinks:
+                    sink.write(settings[run], seed=int(seed), **row)
+            yield evaluation
+
+
+def _train(
+    config: TrainConfig,
+    trainer: Trainer,
+    checkpoints: Checkpoints,
+    every: int,
+    stop: StopRequest,
+    on_step: Callable[[int], None],
+) -> Generator[Evaluation]:
+    while trainer.env_step < config.steps:
+        evaluation = trainer.advance()
+        step = trainer.env_step
+        on_step(step)
+        if evaluation is not None:
+            yield evaluation
+        until = config.steps if stop.signum is None else step
+        if checkpoint_due(step, until=until, every=every):
+            checkpoints.save(step, trainer.state())
+            checkpoints.prune(keep=step)
+        if stop.signum is not None and step < config.steps:
+            raise Stopped(stop.signum, step)
+
+
+def _row(config: TrainConfig, evaluation: Evaluation, lane: int) -> dict[str, Any]:
+    row = {
+        "env_step": evaluation.env_step,
+        "return_": float(evaluation.returns[lane]),
+        "updates": evaluation.updates,
+    }
+    row |= passive(config) | flops(config, env_step=evaluation.env_step, updates=evaluation.updates)
+    return row | {name: float(values[lane]) for name, values in evaluation.metrics.items()}
+
+
+def _close(sink: Sink, kind: object, error: BaseException | None, trace: object) -> None:
+    sink.close(error=None if error is None else f"{type(error).__name__}: {error}")
+
+
+def _start(config: TrainConfig, out: Path, checkpoints: Checkpoints, *, resume: bool) -> int | None:
+    """Return the env step to go on from, None to begin; refuse what would lose work."""
     if is_finished(config, out):
         raise ValueError(f"{out}: this cell is already finished there; expected another folder")
-    facts = metadata(config)
-    rates, seeds = lane_axes(config)
-    cost = flops_per_update(config)
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(RunWriter(out, columns(config, rate), metadata=facts, resume_at=0))
-            for rate in config.learning_rates
-        ]
-        for evaluation in train(config):
-            for lane in range(len(rates)):
-                writers[lane // config.seeds].write(
-                    seed=int(seeds[lane]),
-                    env_step=evaluation.env_step,
-                    return_=float(evaluation.returns[lane]),
-                    updates=evaluation.updates,
-                    flops=cost * evaluation.updates,
-                    **{name: float(v[lane]) for name, v in evaluation.metrics.items()},
-                )
-            yield evaluation
+    start = checkpoints.latest()
+    if resume and start is None:
+        raise ValueError(
+            f"{out}: no checkpoint to resume from; expected one of a cell with these settings"
+            f"{checkpoints.nearest()}"
+        )
+    if not resume and start is not None:
+        raise ValueError(
+            f"{out}: this cell has a checkpoint there at env step {start}; "
+            "expected --resume, or another folder"
+        )
+    if start is not None and start > config.steps:
+        raise ValueError(f"steps = {config.steps}: the checkpoint is at {start} already")
+    seeds = {int(seed) for seed in lane_axes(config)[1]}
+    for run in _runs(config, out):
+        facts, others = _facts(run), _seeds(run) - seeds
+        if others:
+            raise ValueError(
+                f"{run}: holds the seeds {sorted(others)} of these settings; expected another "
+                "folder for further seeds (the analysis reads several)"
+            )
+        if start is None and facts["state"] == "finished":
+            raise ValueError(
+                f"{run}: already finished, after {facts['steps']} steps and without a checkpoint "
+                "to go on from; expected another folder"
+            )
+    return start
+
+
+def _runs(config: TrainConfig, out: Path) -> list[Path]:
+    return [out / run_id(columns(config, rate)) for rate in config.learning_rates]
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    return read_metadata(run).row(0, named=True) if run.exists() else {"state": "absent"}
+
+
+def _seeds(run: Path) -> set[int]:
+    try:
+        return set(scan(run).select("seed").unique().collect()["seed"])
+    except RunTableError:  # no row yet
+        return set()
+
+
+def _checkpoints(config: TrainConfig, out: Path, processes: int) -> Checkpoints:
+    config = with_backend(config)[0]
+    runs = [run.name for run in _runs(config, out)]
+    return Checkpoints(out, runs, config, processes=processes)

@@ -1,16 +1,33 @@
 """One training cell: environments, agents and evaluations, lane by lane in step."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import jax
 import numpy as np
-from vs_agents import Lanes, SACConfig, Transition, evaluate, init_lanes, step, updates_due
-from vs_envs import VectorEnv, task
+from vs_agents import (
+    ActorCriticConfig,
+    BROConfig,
+    FullBROConfig,
+    Lanes,
+    SACConfig,
+    diagnose,
+    evaluate,
+    init_lanes,
+    reset_lanes,
+    step,
+    updates_due,
+)
+from vs_envs import task
 
-from vs_train.config import TrainConfig
+from vs_train.acting import Acting, derived_seeds, environments_of, finite
+from vs_train.config import SEED_LIMIT, Backend, TrainConfig
+from vs_train.holdout import Holdout
+from vs_train.means import Means
+from vs_train.snapshot import Arrays, pack, part, restored, under
 
-_EVALUATION_SEED = 1_000_000  # evaluation environments never share a stream with training ones
+_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +38,8 @@ class Evaluation:
         env_step: environment steps of training so far.
         updates: critic updates of each agent so far.
         returns: ``(lanes,)`` mean undiscounted return; NaN where the agent has diverged.
-        metrics: name to ``(lanes,)`` values of the last step that had an update.
+        metrics: name to ``(lanes,)`` means over the steps with an update since the evaluation
+            before, NaN values left out; and the diagnostics, measured now.
     """
 
     env_step: int
@@ -32,93 +50,165 @@ class Evaluation:
 
 def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the learning rate and the seed of every lane, ``(lanes,)``, seeds fastest."""
+    seeds = np.arange(config.first_seed, config.first_seed + config.seeds)
     rates = np.repeat(np.array(config.learning_rates), config.seeds)
-    return rates, np.tile(np.arange(config.seeds), len(config.learning_rates))
+    return rates, np.tile(seeds, len(config.learning_rates))
 
 
-def agent_config(config: TrainConfig) -> SACConfig:
+def agent_config(config: TrainConfig) -> ActorCriticConfig:
     """Return the algorithm's constants for a cell."""
     facts = task(config.env)
-    return SACConfig(
+    return _ALGORITHMS[config.algo](
         observation_size=facts.observation_size,
         action_size=facts.action_size,
-        critic_widths=(config.critic_width,) * 2,
-        actor_widths=(config.actor_width,) * 2,
+        critic_width=config.choices.critic_width,
+        actor_width=config.actor_width,
+        actor_every=config.actor_every,
+        target_entropy_per_action=config.target_entropy_per_action,
+        dtype=config.dtype,
+        passive_width=config.passive_critic_width,
     )
+
+
+def with_backend(config: TrainConfig) -> tuple[TrainConfig, str]:
+    """Return the cell with what backend ``auto`` stands for here, and a sentence on the choice."""
+    if config.backend != "auto":
+        return config, f"backend {config.backend!r} was asked for"
+    environments = environments_of(config, lane_axes(config)[1])
+    chosen = environments.backend
+    environments.close()
+    return replace(config, backend=cast("Backend", chosen)), environments.why
 
 
 def train(config: TrainConfig) -> Iterator[Evaluation]:
-    """Train all lanes of a cell, yielding at every evaluation.
+    """Train all lanes of a cell, yielding at every evaluation; writes nothing.
 
     The same configuration gives the same numbers on the same machine.
     """
-    rates, seeds = lane_axes(config)
-    agent = agent_config(config)
-    lanes = init_lanes(
-        agent,
-        seeds=seeds,
-        learning_rates=rates,
-        capacity=min(config.replay_capacity, config.steps),
-    )
-    environments = VectorEnv(config.env, seeds=seeds)
-    judges = VectorEnv(config.env, seeds=_EVALUATION_SEED + seeds)
-    explorers = [np.random.default_rng((seed, 1)) for seed in seeds]
-    updates = 0
-    metrics: dict[str, np.ndarray] = {}
-    observation, _ = environments.reset()
-    policy_action: jax.Array | None = None
-    for decision in range(config.steps):
-        if policy_action is None or decision < config.warmup_steps:
-            action = np.stack([rng.uniform(-1, 1, agent.action_size) for rng in explorers])
-        else:
-            action = _finite(np.asarray(policy_action))
-        after, reward, terminated, _, info = environments.step(action)
-        due = 0
-        if decision >= config.warmup_steps:
-            due = updates_due(decision - config.warmup_steps, config.utd)
-        transition = Transition(
-            observation=observation.astype(np.float32),
-            action=action.astype(np.float32),
-            reward=reward.astype(np.float32),
-            terminated=terminated.astype(np.float32),
-            next_observation=info["final_obs"].astype(np.float32),
+    trainer = Trainer(with_backend(config)[0])
+    while trainer.env_step < config.steps:
+        evaluation = trainer.advance()
+        if evaluation is not None:
+            yield evaluation
+
+
+class Trainer:
+    """Some lanes of a cell, trained one environment step at a time.
+
+    Attributes:
+        env_step: environment steps of each agent so far.
+    """
+
+    def __init__(self, config: TrainConfig, *, lanes: slice = slice(None)) -> None:
+        """Build agents and environments.
+
+        Args:
+            config: the cell.
+            lanes: which of `lane_axes`.
+        """
+        self.env_step = 0
+        self._config, self._choices = config, config.choices
+        rates, seeds = lane_axes(config)
+        self._seeds = seeds[lanes]
+        self._agent = agent_config(config)
+        capacity = min(config.replay_capacity, config.steps)
+        self._lanes = init_lanes(
+            self._agent, seeds=self._seeds, learning_rates=rates[lanes], capacity=capacity
         )
-        lanes, policy_action, latest = step(
-            lanes,
+        self._acting = Acting(config, self._seeds, action_size=self._agent.action_size)
+        self._judges = environments_of(config, SEED_LIMIT + self._seeds)
+        self._holdout: Holdout | None = None
+        if config.diagnostics == "validation":
+            self._holdout = Holdout(config, self._agent, self._seeds, capacity=capacity)
+        self._updates = 0
+        self._metrics = Means()
+
+    def advance(self) -> Evaluation | None:
+        """Do one environment step with its updates; evaluate where it is time."""
+        random = self.env_step < self._choices.warmup_steps
+        due = None
+        if not random:
+            due = updates_due(self.env_step - self._choices.warmup_steps, self._choices.utd)
+        if self._holdout is not None:
+            self._holdout.advance(self._lanes.agent, random=random)
+        transition, observation = self._acting.step(random=random)
+        self._lanes, action, metrics = step(
+            self._lanes,
             transition,
-            after.astype(np.float32),
-            config=agent,
-            batch_size=config.batch_size,
+            observation,
+            config=self._agent,
+            batch_size=self._choices.batch_size,
             updates=due,
         )
-        observation = after
-        updates += due
-        env_step = decision + 1
-        if due:
-            metrics = latest
-        if env_step % config.eval_every == 0:
-            yield Evaluation(
-                env_step=env_step,
-                updates=updates,
-                returns=_evaluate(config, agent, lanes, judges),
-                metrics={name: np.asarray(value) for name, value in metrics.items()},
-            )
+        self._acting.choose(np.asarray(action))
+        self._metrics.add(jax.device_get(metrics))
+        self.env_step += 1
+        before, self._updates = self._updates, self._updates + (due or 0)
+        if self._agent.reset_due(
+            env_step=self.env_step, updates_before=before, updates=self._updates
+        ):
+            self._lanes = reset_lanes(self._lanes, config=self._agent)
+        if self.env_step % self._choices.eval_every:
+            return None
+        return Evaluation(
+            env_step=self.env_step,
+            updates=self._updates,
+            returns=self._evaluate(self._lanes),
+            metrics=self._metrics.take() | self._diagnose(),
+        )
 
+    def state(self) -> Arrays:
+        """Return everything that `restore` needs to go on with the same numbers.
 
-def _evaluate(config: TrainConfig, agent: SACConfig, lanes: Lanes, judges: VectorEnv) -> np.ndarray:
-    total = np.zeros(judges.num_envs)
-    for _ in range(config.eval_episodes):
-        observation, _ = judges.reset()
-        running = np.ones(judges.num_envs, bool)
-        while running.any():
-            action = evaluate(lanes.agent, observation.astype(np.float32), config=agent)
-            observation, reward, terminated, truncated, _ = judges.step(_finite(np.asarray(action)))
-            total += np.where(running, reward, 0.0)
-            running &= ~(terminated | truncated)
-    diverged = ~np.isfinite(np.asarray(action)).all(axis=1)
-    return np.where(diverged, np.nan, total / config.eval_episodes)
+        Evaluations begin from seeds of their own every time and have no state. A backend whose
+        environments cannot tell theirs goes on with a new episode.
+        """
+        state = pack(self._lanes, "lanes") | under("acting", self._acting.state())
+        state |= under("metrics", self._metrics.state())
+        state["counters"] = np.array([self.env_step, self._updates])
+        if self._holdout is not None:
+            state |= under("holdout", self._holdout.state())
+        return state
 
+    def restore(self, state: Arrays) -> None:
+        """Go on from where `state` was taken.
 
-def _finite(action: np.ndarray) -> np.ndarray:
-    """Let a diverged agent do nothing: the simulator refuses NaN, and the other lanes go on."""
-    return np.nan_to_num(action, nan=0.0)
+        Raises:
+            ValueError: if it is of other lanes, or of another version of the agents.
+        """
+        self._lanes = restored(self._lanes, state, "lanes")
+        self.env_step, self._updates = (int(count) for count in state["counters"])
+        self._acting.restore(part(state, "acting"), self.env_step)
+        self._metrics = Means(part(state, "metrics"))
+        if self._holdout is not None:
+            self._holdout.restore(part(state, "holdout"), self.env_step)
+
+    def _diagnose(self) -> dict[str, np.ndarray]:
+        if self._config.diagnostics == "none":
+            return {}
+        found = diagnose(
+            self._lanes,
+            None if self._holdout is None else self._holdout.stream,
+            config=self._agent,
+            batch_size=self._choices.batch_size,
+            noise_scale=True,
+        )
+        return jax.device_get(found)
+
+    def _evaluate(self, lanes: Lanes) -> np.ndarray:
+        total = np.zeros(len(self._seeds))
+        action = np.zeros(0)
+        for episode in range(self._choices.eval_episodes):
+            # seeds of its own: the episodes do not depend on the other lanes, nor on a restart
+            seeds = derived_seeds(SEED_LIMIT + self._seeds, self.env_step, episode)
+            observation, _ = self._judges.reset(seed=seeds)
+            running = np.ones(len(self._seeds), bool)
+            while running.any():
+                action = np.asarray(
+                    evaluate(lanes.agent, observation.astype(np.float32), config=self._agent)
+                )
+                observation, reward, terminated, truncated, _ = self._judges.step(finite(action))
+                total += np.where(running, reward, 0.0)
+                running &= ~(terminated | truncated)
+        diverged = ~np.isfinite(action).all(axis=1)
+        return np.where(diverged, np.nan, total / self._choices.eval_episodes)

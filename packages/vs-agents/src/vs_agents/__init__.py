@@ -1,16 +1,40 @@
 """Value-based RL agents as pure functions over pytrees."""
 
-from vs_agents.loop import Lanes, evaluate, init_lanes, step, updates_due
+from vs_agents.actor_critic import ActorCriticConfig, AgentState
+from vs_agents.bro import BROConfig, FullBROConfig
+from vs_agents.diagnostics import (
+    Stream,
+    UpdateFlops,
+    diagnose,
+    formula_flops,
+    init_stream,
+    measured_flops,
+    step_stream,
+    td_loss,
+)
+from vs_agents.loop import Lanes, evaluate, init_lanes, reset_lanes, step, updates_due
 from vs_agents.replay import Transition
-from vs_agents.sac import SACConfig, SACState
+from vs_agents.sac import SACConfig
 
 __all__ = [
+    "ActorCriticConfig",
+    "AgentState",
+    "BROConfig",
+    "FullBROConfig",
     "Lanes",
     "SACConfig",
-    "SACState",
+    "Stream",
     "Transition",
+    "UpdateFlops",
+    "diagnose",
     "evaluate",
+    "formula_flops",
     "init_lanes",
+    "init_stream",
+    "measured_flops",
+    "reset_lanes",
     "step",
+    "step_stream",
+    "td_loss",
     "updates_due",
 ]

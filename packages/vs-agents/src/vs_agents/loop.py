@@ -11,12 +11,10 @@ import jax
 from jax import Array
 from jax import numpy as jnp
 
+from vs_agents import actor_critic
 from vs_agents import replay as memory
-from vs_agents import sac
+from vs_agents.actor_critic import ActorCriticConfig, AgentState
 from vs_agents.replay import Replay, Transition, Values
-from vs_agents.sac import SACConfig, SACState
-
-METRICS = ("critic_loss", "entropy", "temperature")
 
 
 class Lanes(NamedTuple):
@@ -26,16 +24,18 @@ class Lanes(NamedTuple):
     number and the insertion stays a slice update in place.
     """
 
-    agent: SACState
+    agent: AgentState
     replay: Replay
     key: Array
 
 
-def init_lanes(config: SACConfig, *, seeds: Values, learning_rates: Values, capacity: int) -> Lanes:
+def init_lanes(
+    config: ActorCriticConfig, *, seeds: Values, learning_rates: Values, capacity: int
+) -> Lanes:
     """Return fresh lanes; a lane depends only on its own seed and learning rate.
 
     Args:
-        config: the algorithm's constants.
+        config: the algorithm.
         seeds: ``(lanes,)`` integers.
         learning_rates: ``(lanes,)``.
         capacity: transitions kept per lane.
@@ -43,14 +43,23 @@ def init_lanes(config: SACConfig, *, seeds: Values, learning_rates: Values, capa
     keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)))(jnp.asarray(seeds))
     rates = jnp.asarray(learning_rates, jnp.float32)
     agent = _init_agents(keys[:, 0], rates, config=config)
-    one = memory.empty(capacity, config.observation_size, config.action_size)
-    data = jax.tree.map(lambda x: jnp.zeros((len(rates), *x.shape), x.dtype), one.data)
-    return Lanes(agent, Replay(data, one.inserted), keys[:, 1])
+    replay = memory.empty(capacity, config.observation_size, config.action_size, lanes=len(rates))
+    return Lanes(agent, replay, keys[:, 1])
+
+
+def reset_lanes(lanes: Lanes, *, config: ActorCriticConfig) -> Lanes:
+    """Start networks, optimisers and temperatures afresh; memories stay.
+
+    See `ActorCriticConfig.reset_due` for when.
+    """
+    keys = jax.vmap(jax.random.split)(lanes.key)
+    agent = _init_agents(keys[:, 0], lanes.agent.learning_rate, config=config)
+    return lanes._replace(agent=agent, key=keys[:, 1])
 
 
 @partial(jax.jit, static_argnames="config")
-def _init_agents(keys: Array, learning_rates: Array, *, config: SACConfig) -> SACState:
-    return jax.vmap(partial(sac.init, config))(keys, learning_rates)
+def _init_agents(keys: Array, learning_rates: Array, *, config: ActorCriticConfig) -> AgentState:
+    return jax.vmap(partial(actor_critic.init, config))(keys, learning_rates)
 
 
 def updates_due(decision: int, utd: float) -> int:
@@ -68,44 +77,43 @@ def step(
     transition: Transition,
     observation: Values,
     *,
-    config: SACConfig,
+    config: ActorCriticConfig,
     batch_size: int,
-    updates: int,
+    updates: int | None,
 ) -> tuple[Lanes, Array, dict[str, Array]]:
-    """Insert what happened, update ``updates`` times on fresh samples, choose the next action.
+    """Insert what happened, update on fresh samples, choose the next action.
 
     Args:
         lanes: state before; donated, do not use it again.
         transition: one environment step of every lane, fields ``(lanes, ...)``.
         observation: ``(lanes, observation)`` to act on, after a reset where an episode ended.
-        config: the algorithm's constants.
+        config: the algorithm.
         batch_size: transitions per update.
-        updates: critic updates of this step (see `updates_due`), each followed by an actor and a
-            temperature update.
+        updates: critic updates of this step (see `updates_due`). With ``config.actor_every`` =
+            "critic_update" each is followed by one of actor and temperature; with "env_step" one
+            of these comes at the end, also where no critic update is due. None while only
+            collecting: nothing is updated.
 
     Returns:
-        The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of `METRICS`,
-        ``(lanes,)`` means over this step's updates (NaN when there were none).
+        The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of this step's
+        updates, means ``(lanes,)`` by name; what was not updated is not in it.
     """
 
     def one(
-        agent: SACState, data: Transition, key: Array, transition: Transition, observation: Values
-    ) -> tuple[SACState, Transition, Array, Array, dict[str, Array]]:
+        agent: AgentState, data: Transition, key: Array, transition: Transition, observation: Values
+    ) -> tuple[AgentState, Transition, Array, Array, dict[str, Array]]:
         key, sample_key, act_key, update_key = jax.random.split(key, 4)
         # the barrier keeps XLA from fusing the insertion into the sampling, which costs a copy of
         # the whole memory per step when the scan has length one
         replay = jax.lax.optimization_barrier(
             memory.insert(Replay(data, lanes.replay.inserted), transition)
         )
-        metrics = dict.fromkeys(METRICS, jnp.asarray(jnp.nan))
-        if updates:
-            batches = memory.sample(replay, sample_key, (updates, batch_size))
-            keys = jax.random.split(update_key, updates)
-            agent, stacked = jax.lax.scan(
-                lambda state, batch: sac.update(config, state, *batch), agent, (batches, keys)
+        metrics: dict[str, Array] = {}
+        if updates is not None:
+            agent, metrics = _learn(
+                config, agent, replay, sample_key, update_key, batch_size, updates
             )
-            metrics = jax.tree.map(jnp.mean, stacked)
-        action = sac.act(config, agent, observation, act_key)
+        action = config.explore(agent, observation, act_key)
         return agent, replay.data, key, action, metrics
 
     agent, data, key, action, metrics = jax.vmap(one)(
@@ -114,7 +122,43 @@ def step(
     return Lanes(agent, Replay(data, lanes.replay.inserted + 1), key), action, metrics
 
 
+def _learn(
+    config: ActorCriticConfig,
+    agent: AgentState,
+    replay: Replay,
+    sample_key: Array,
+    update_key: Array,
+    batch_size: int,
+    updates: int,
+) -> tuple[AgentState, dict[str, Array]]:
+    type Batch = tuple[Transition, Array]
+    actor_always = config.actor_every == "critic_update"
+
+    def both(agent: AgentState, batch: Batch) -> tuple[AgentState, dict[str, Array]]:
+        critic_key, actor_key = jax.random.split(batch[1])
+        agent, metrics = actor_critic.update_critic(config, agent, batch[0], critic_key)
+        if actor_always:
+            agent, more = actor_critic.update_actor(config, agent, batch[0], actor_key)
+            metrics |= more
+        return agent, metrics
+
+    draws = updates if actor_always else max(updates, 1)
+    if not draws:
+        return agent, {}
+    batches = memory.sample(replay, sample_key, (draws, batch_size))
+    keys = jax.random.split(update_key, draws + 1)
+    metrics: dict[str, Array] = {}
+    if updates:
+        agent, stacked = jax.lax.scan(both, agent, (batches, keys[:-1]))
+        metrics = jax.tree.map(jnp.mean, stacked)
+    if not actor_always:
+        last = jax.tree.map(lambda x: x[-1], batches)
+        agent, more = actor_critic.update_actor(config, agent, last, keys[-1])
+        metrics |= more
+    return agent, metrics
+
+
 @partial(jax.jit, static_argnames="config")
-def evaluate(agent: SACState, observation: Values, *, config: SACConfig) -> Array:
+def evaluate(agent: AgentState, observation: Values, *, config: ActorCriticConfig) -> Array:
     """Return every lane's deterministic action ``(lanes, action)``."""
-    return jax.vmap(partial(sac.act_deterministic, config))(agent, observation)
+    return jax.vmap(partial(actor_critic.act_deterministic, config))(agent, observation)

@@ -1,62 +1,157 @@
-"""The multilayer perceptrons of soft actor-critic."""
+"""The networks of SAC (multilayer perceptrons) and of BRO (residual blocks with layer norm)."""
+
+from typing import Literal
 
 from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
-LOG_STD_MIN, LOG_STD_MAX = -10.0, 2.0  # the range of jaxrl's policy
+from vs_agents.linear import Dense, Dtype
 
+LOG_STD_MIN, LOG_STD_MAX = -10.0, 2.0
 
-def _dense(features: int) -> nn.Dense:
-    return nn.Dense(features, kernel_init=nn.initializers.orthogonal(2.0**0.5))
+type Squash = Literal["clip", "tanh"]
 
 
 class MLP(nn.Module):
-    """Dense-ReLU hidden layers, then a linear layer.
+    """Dense-ReLU hidden layers.
 
     Attributes:
-        widths: units of each hidden layer.
-        outputs: size of the last axis of the result.
+        width: units of each hidden layer.
+        depth: hidden layers.
+        dtype: of the products.
     """
 
-    widths: tuple[int, ...]
-    outputs: int
+    width: int
+    depth: int
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Map ``(..., inputs)`` to ``(..., outputs)``."""
-        for width in self.widths:
-            x = nn.relu(_dense(width)(x))
-        return _dense(self.outputs)(x)
+        """Map ``(..., inputs)`` to ``(..., width)``."""
+        for _ in range(self.depth):
+            x = nn.relu(Dense(self.width, self.dtype)(x))
+        return x
+
+
+class BroNet(nn.Module):
+    """Dense-LayerNorm-ReLU, then residual blocks (Nauman 2024, arXiv:2405.16158, section 3).
+
+    Attributes:
+        width: units of each layer.
+        depth: residual blocks, each ``x + LN(Dense(ReLU(LN(Dense(x)))))``.
+        dtype: of the products.
+    """
+
+    width: int
+    depth: int
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map ``(..., inputs)`` to ``(..., width)``."""
+        x = nn.relu(nn.LayerNorm()(Dense(self.width, self.dtype)(x)))
+        for _ in range(self.depth):
+            inner = nn.relu(nn.LayerNorm()(Dense(self.width, self.dtype)(x)))
+            x = x + nn.LayerNorm()(Dense(self.width, self.dtype)(inner))
+        return x
+
+
+type Torso = type[MLP] | type[BroNet]
 
 
 class GaussianActor(nn.Module):
-    """Mean and log standard deviation of the action before tanh (Haarnoja 2018, appendix C)."""
+    """Mean and log standard deviation of the action before tanh (Haarnoja 2018, appendix C).
 
-    widths: tuple[int, ...]
+    Attributes:
+        torso: hidden layers.
+        width: units of each hidden layer.
+        depth: hidden layers of an MLP, blocks of a BroNet.
+        action_size: length of one action.
+        squash: how the log standard deviation is kept in [-10, 2]: cut off there, or through
+            ``-10 + 6 (1 + tanh x)``.
+        dtype: of the products.
+    """
+
+    torso: Torso
+    width: int
+    depth: int
     action_size: int
+    squash: Squash
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
         """Map ``(..., observation)`` to two arrays ``(..., action)``."""
-        mean, log_std = jnp.split(MLP(self.widths, 2 * self.action_size)(observation), 2, axis=-1)
-        return mean, jnp.clip(log_std, LOG_STD_MIN, LOG_STD_MAX)
+        hidden = self.torso(self.width, self.depth, self.dtype)(observation)
+        mean, x = jnp.split(Dense(2 * self.action_size, self.dtype)(hidden), 2, axis=-1)
+        if self.squash == "clip":
+            return mean, jnp.clip(x, LOG_STD_MIN, LOG_STD_MAX)
+        return mean, LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (1.0 + jnp.tanh(x))
+
+
+class ShiftedActor(nn.Module):
+    """BRO's optimistic actor: the conservative actor's mean plus a learned shift.
+
+    Attributes:
+        width: units of each layer.
+        depth: residual blocks.
+        action_size: length of one action.
+        dtype: of the products.
+    """
+
+    width: int
+    depth: int
+    action_size: int
+    dtype: Dtype = "float32"
+
+    @nn.compact
+    def __call__(self, observation: Array, mean: Array) -> Array:
+        """Map ``(..., observation)`` and means ``(..., action)`` to new means ``(..., action)``."""
+        x = jnp.concatenate([observation, mean], axis=-1)
+        hidden = BroNet(self.width, self.depth, self.dtype)(x)
+        return mean + Dense(self.action_size, self.dtype, gain=0.01)(hidden)
+
+
+class _Critic(nn.Module):
+    torso: Torso
+    width: int
+    depth: int
+    outputs: int
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return Dense(self.outputs, self.dtype)(self.torso(self.width, self.depth, self.dtype)(x))
 
 
 class TwinCritic(nn.Module):
-    """Two independent Q functions, their layers batched into one product each."""
+    """Two independent critics, their layers batched into one product each.
 
-    widths: tuple[int, ...]
+    Attributes:
+        torso: hidden layers.
+        width: units of each hidden layer.
+        depth: hidden layers of an MLP, blocks of a BroNet.
+        outputs: numbers per critic: 1 value, or quantiles of the return.
+        dtype: of the products.
+    """
+
+    torso: Torso
+    width: int
+    depth: int
+    outputs: int = 1
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
-        """Map ``(..., observation)`` and ``(..., action)`` to values ``(2, ...)``."""
+        """Map ``(..., observation)`` and ``(..., action)`` to ``(2, ..., outputs)``."""
         twin = nn.vmap(
-            MLP,
+            _Critic,
             variable_axes={"params": 0},
             split_rngs={"params": True},
             in_axes=None,
             out_axes=0,
             axis_size=2,
         )
-        return twin(self.widths, 1)(jnp.concatenate([observation, action], axis=-1)).squeeze(-1)
+        x = jnp.concatenate([observation, action], axis=-1)
+        return twin(self.torso, self.width, self.depth, self.outputs, self.dtype)(x)

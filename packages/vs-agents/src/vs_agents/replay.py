@@ -25,27 +25,32 @@ class Transition(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A ring buffer: ``data`` holds ``capacity`` transitions, ``inserted`` were ever written."""
+    """A ring buffer: ``data`` holds ``capacity`` transitions, ``inserted`` were ever written.
+
+    `insert` and `sample` are about one lane; `vs_agents.loop` maps them over all.
+    """
 
     data: Transition
     inserted: Array  # () int32
 
 
-def empty(capacity: int, observation_size: int, action_size: int) -> Replay:
-    """Return a replay memory of zeros in float32.
+def empty(capacity: int, observation_size: int, action_size: int, *, lanes: int) -> Replay:
+    """Return one replay memory of zeros per lane in float32, data with leading axis ``(lanes,)``.
 
     Args:
         capacity: transitions kept; the oldest is overwritten after that.
         observation_size: length of one observation.
         action_size: length of one action.
+        lanes: memories, written and read together.
     """
+    shape = (lanes, capacity)
     return Replay(
         Transition(
-            observation=jnp.zeros((capacity, observation_size)),
-            action=jnp.zeros((capacity, action_size)),
-            reward=jnp.zeros(capacity),
-            terminated=jnp.zeros(capacity),
-            next_observation=jnp.zeros((capacity, observation_size)),
+            observation=jnp.zeros((*shape, observation_size)),
+            action=jnp.zeros((*shape, action_size)),
+            reward=jnp.zeros(shape),
+            terminated=jnp.zeros(shape),
+            next_observation=jnp.zeros((*shape, observation_size)),
         ),
         jnp.zeros((), jnp.int32),
     )

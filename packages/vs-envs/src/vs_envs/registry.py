@@ -1,9 +1,8 @@
 """What is known of each task without building it, and the name it goes by."""
 
 from dataclasses import dataclass
-from functools import cache
 
-from vs_envs import dmc
+from vs_envs import facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,13 +10,14 @@ class Task:
     """A task's facts.
 
     Attributes:
-        benchmark: family of tasks, e.g. ``dmc``.
+        benchmark: family of tasks: ``dmc``, ``gym`` or ``hbench``.
         env: name within the benchmark, e.g. ``cartpole-swingup``.
         observation_size: length of the flattened observation.
         action_size: length of one action, each component in [-1, 1].
-        episode_steps: agent decisions in one episode.
+        episode_steps: agent decisions until the time limit.
         action_repeat: simulator control steps per decision.
-        optimal_return: upper bound of the undiscounted return, for normalisation.
+        optimal_return: undiscounted return that counts as optimal, for normalisation.
+        source: where `optimal_return` comes from.
     """
 
     benchmark: str
@@ -27,16 +27,49 @@ class Task:
     episode_steps: int
     action_repeat: int
     optimal_return: float
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Name in `task_names`, e.g. ``dmc/cartpole-swingup``."""
+        return f"{self.benchmark}/{self.env}"
+
+
+def _dmc(env: str) -> Task:
+    action_size, parts = facts.DMC[env]
+    return Task(
+        benchmark="dmc",
+        env=env,
+        observation_size=sum(parts.values()),
+        action_size=action_size,
+        episode_steps=1000,
+        action_repeat=1,
+        optimal_return=1000.0,
+        source="upper bound: a reward in [0, 1] over 1000 steps (arXiv:1801.00690, § 3)",
+    )
+
+
+def _other(benchmark: str, env: str, known: facts.Facts) -> Task:
+    return Task(benchmark=benchmark, env=env, action_repeat=1, **known._asdict())
+
+
+_TASKS = {
+    one.name: one
+    for one in (
+        *(_dmc(env) for env in facts.DMC),
+        *(_other("gym", env, known) for env, known in facts.GYM.items()),
+        *(_other("hbench", env, known) for env, known in facts.HBENCH.items()),
+    )
+}
 
 
 def task_names() -> tuple[str, ...]:
-    """Return every known name, e.g. ``dmc/cartpole-swingup``."""
-    return tuple(f"dmc/{name}" for name in dmc.names())
+    """Return every known name, e.g. ``dmc/cartpole-swingup``, ``gym/Ant-v4``."""
+    return tuple(_TASKS)
 
 
-@cache
 def task(name: str) -> Task:
-    """Return the facts of one task; its sizes are asked of the simulator.
+    """Return the facts of one task. They are written down: no simulator is built or imported.
 
     Args:
         name: ``benchmark/env`` as listed by `task_names`.
@@ -44,17 +77,9 @@ def task(name: str) -> Task:
     Raises:
         ValueError: if there is no such task.
     """
-    benchmark, _, env = name.partition("/")
-    if benchmark != "dmc" or env not in dmc.names():
-        raise ValueError(f"unknown task {name!r}: expected e.g. 'dmc/cartpole-swingup'")
-    observation_size, action_size = dmc.sizes(env)
-    # every task of the suite pays a reward in [0, 1] over 1000 control steps (Tassa 2018, § 3)
-    return Task(
-        benchmark=benchmark,
-        env=env,
-        observation_size=observation_size,
-        action_size=action_size,
-        episode_steps=1000,
-        action_repeat=1,
-        optimal_return=1000.0,
-    )
+    if name not in _TASKS:
+        raise ValueError(
+            f"unknown task {name!r}: expected e.g. 'dmc/cartpole-swingup', 'gym/HalfCheetah-v4' "
+            "or 'hbench/h1-walk-v0'"
+        )
+    return _TASKS[name]

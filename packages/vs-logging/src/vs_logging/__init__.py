@@ -3,6 +3,7 @@
 from vs_logging.merge import merge_imports
 from vs_logging.reader import consolidate, read_metadata, read_table, scan, write_table
 from vs_logging.report import Imported, ImportReport, Skipped
+from vs_logging.sinks import Sink, TensorBoardSink, WandbSink
 from vs_logging.table import (
     CONFIG_COLUMNS,
     OPTIONAL_SCHEMA,
@@ -25,8 +26,11 @@ __all__ = [
     "Imported",
     "RunTableError",
     "RunWriter",
+    "Sink",
     "Skipped",
+    "TensorBoardSink",
     "WandbApi",
+    "WandbSink",
     "consolidate",
     "import_csv",
     "import_tensorboard",

@@ -1,0 +1,93 @@
+"""What is recorded of a cell beside its rows: settings, versions, cost."""
+
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import version
+
+import jax
+from vs_agents import UpdateFlops, formula_flops, measured_flops
+from vs_envs import task
+
+from vs_train.config import TrainConfig
+from vs_train.run import agent_config, lane_axes, with_backend
+
+_RECORDED = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
+_OF_BACKEND = {"envpool": ("envpool",), "mjx": ("mujoco-mjx", "playground")}
+
+
+def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
+    """Return everything but the seed that shapes one run; its hash is the run's id.
+
+    That is the cell's settings, resolved, and the agents' constants (discount, ...).
+    """
+    config = with_backend(config)[0]
+    facts, agent = task(config.env), agent_config(config)
+    constants = asdict(agent)
+    del constants["passive_width"]  # only measured
+    return (
+        constants
+        | config.settings(learning_rate)
+        | {
+            "benchmark": facts.benchmark,
+            "env": facts.env,
+            "critic_params": agent.critic_params,
+        }
+    )
+
+
+def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
+    """Return the facts about a cell that are not settings: versions, device, cost per update."""
+    packages = (*_RECORDED, *_OF_BACKEND.get(config.backend, ()))
+    return {
+        "action_repeat": task(config.env).action_repeat,
+        "versions": {name: version(name) for name in packages},
+        "device": jax.devices()[0].device_kind,
+        "steps": config.steps,
+        "lanes": len(lane_axes(config)[0]),
+        "processes": processes,
+        "flops_per_update": flops_per_update(config),
+        "measured_flops_per_update": _measured(config)._asdict(),
+        "diagnostics": config.diagnostics,
+    }
+
+
+def flops_per_update(config: TrainConfig) -> float:
+    """Return ``10 N B``, the papers' count for one critic update with its share of the actor's.
+
+    ``N`` is the number of critic parameters, ``B`` the batch size.
+    """
+    return formula_flops(agent_config(config), config.choices.batch_size).critic
+
+
+def passive(config: TrainConfig) -> dict[str, int]:
+    """Return the table's columns about the passive critic, none without one."""
+    agent = agent_config(config)
+    if agent.passive_width is None or agent.passive_params is None:
+        return {}
+    return {
+        "passive_critic_width": agent.passive_width,
+        "passive_critic_params": agent.passive_params,
+    }
+
+
+def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, float]:
+    """Return what an agent's updates have cost so far.
+
+    Returns:
+        ``flops`` by the papers' formula, which has no term of its own for the actor, and
+        ``measured_flops`` by XLA's count of both programs, the actor's as often as it was updated.
+    """
+    actor_updates = updates
+    if config.actor_every == "env_step":
+        actor_updates = max(0, env_step - config.choices.warmup_steps)
+    measured = _measured(config)
+    return {
+        "flops": flops_per_update(config) * updates,
+        "measured_flops": measured.critic * updates + measured.actor * actor_updates,
+    }
+
+
+@cache
+def _measured(config: TrainConfig) -> UpdateFlops:
+    agent = replace(agent_config(config), passive_width=None)  # an observer's cost is not theirs
+    return measured_flops(agent, config.choices.batch_size)

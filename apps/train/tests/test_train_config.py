@@ -1,0 +1,81 @@
+"""What the settings mean: defaults by algorithm, and what tells two runs apart."""
+
+from dataclasses import replace
+
+import pytest
+from vs_logging import run_id
+from vs_train import TrainConfig, columns
+
+CELL = TrainConfig(env="dmc/cheetah-run")
+
+
+def identity(config):
+    return run_id(columns(config, config.learning_rates[0]))
+
+
+def test_defaults_are_the_algorithms():
+    sac, bro, full = (TrainConfig(algo=algo).choices for algo in ("sac", "bro", "bro-full"))
+    assert (sac.utd, sac.batch_size, sac.critic_width, sac.warmup_steps) == (1, 256, 256, 1_000)
+    assert (bro.utd, bro.batch_size, bro.critic_width, bro.warmup_steps) == (2, 256, 512, 2_500)
+    assert (bro.eval_every, bro.eval_episodes) == (25_000, 5)
+    assert (full.utd, full.batch_size) == (10, 128)
+    assert TrainConfig(algo="bro", batch_size=64).choices == replace(bro, batch_size=64)
+
+
+def test_a_default_spelled_out_is_the_same_run():
+    assert identity(replace(CELL, utd=1.0, batch_size=256, eval_every=2_000)) == identity(CELL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"algo": "bro"},
+        {"env": "dmc/walker-run"},
+        {"utd": 2.0},
+        {"batch_size": 128},
+        {"critic_width": 128},
+        {"actor_width": 128},
+        {"learning_rates": (1e-3,)},
+        {"warmup_steps": 500},
+        {"eval_every": 1_000},
+        {"eval_episodes": 2},
+        {"replay_capacity": 50_000},
+        {"actor_every": "env_step"},
+        {"target_entropy_per_action": 1.0},
+        {"dtype": "bfloat16"},
+    ],
+)
+def test_what_changes_the_numbers_makes_another_run(change):
+    assert identity(replace(CELL, **change)) != identity(CELL)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 5_000_000},
+        {"seeds": 9},
+        {"first_seed": 7},
+        {"passive_critic_width": 64},
+        {"diagnostics": "validation"},
+    ],
+)
+def test_what_does_not_is_the_same_run(change):
+    assert identity(replace(CELL, **change)) == identity(CELL)
+
+
+def test_a_run_records_the_agents_constants():
+    bro = columns(TrainConfig(algo="bro"), 3e-4)
+    assert (bro["algo"], bro["benchmark"], bro["env"]) == ("bro", "dmc", "cartpole-swingup")
+    assert (bro["discount"], bro["target_rate"], bro["reset_every"]) == (0.99, 0.005, 2_500_000)
+    assert (bro["actor_every"], bro["dtype"], bro["backend"]) == (
+        "critic_update",
+        "float32",
+        "python",
+    )
+    assert bro["learning_rate"] == 3e-4
+    assert {"steps", "seeds", "first_seed", "learning_rates"}.isdisjoint(bro)
+
+
+def test_a_first_seed_past_the_limit():
+    with pytest.raises(ValueError, match="first_seed = 999999: expected seeds from 0 to 999999"):
+        TrainConfig(first_seed=999_999, seeds=2)

@@ -1,0 +1,235 @@
+"""What the laws want to know about an agent beside its return; none of it changes the agent.
+
+Every draw here is made from a key folded out of the lane's own, so that a run with diagnostics
+switched on has the same parameters, bit for bit, as one without.
+"""
+
+from functools import partial
+from typing import NamedTuple, cast
+
+import jax
+import optax
+from jax import Array
+from jax import numpy as jnp
+
+from vs_agents import actor_critic
+from vs_agents import replay as memory
+from vs_agents.actor_critic import ActorCriticConfig, AgentState
+from vs_agents.loop import Lanes
+from vs_agents.replay import Replay, Transition, Values
+
+_GROUPS = 8  # batches behind one estimate of the gradient noise
+_DIAGNOSE, _STREAM = 1, 2  # what is folded into a key
+
+
+class Stream(NamedTuple):
+    """Held-out experience: what the same policies did in other environments; never trained on."""
+
+    replay: Replay
+    key: Array
+
+
+def init_stream(config: ActorCriticConfig, *, seeds: Values, capacity: int) -> Stream:
+    """Return an empty validation stream for every lane.
+
+    Args:
+        config: the algorithm.
+        seeds: ``(lanes,)`` integers; those of the lanes may be used, the keys differ.
+        capacity: transitions kept per lane.
+    """
+    seeds = jnp.asarray(seeds)
+    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _STREAM))(seeds)
+    sizes = config.observation_size, config.action_size
+    return Stream(memory.empty(capacity, *sizes, lanes=len(seeds)), keys)
+
+
+@partial(jax.jit, static_argnames="config", donate_argnums=0)
+def step_stream(
+    stream: Stream,
+    agent: AgentState,
+    transition: Transition,
+    observation: Values,
+    *,
+    config: ActorCriticConfig,
+) -> tuple[Stream, Array]:
+    """Insert what happened in the held-out environments and choose the next actions there.
+
+    Args:
+        stream: experience before; donated.
+        agent: the lanes' agents.
+        transition: one environment step of every lane.
+        observation: ``(lanes, observation)`` to act on.
+        config: the algorithm.
+
+    Returns:
+        The stream after, and exploring actions ``(lanes, action)``.
+    """
+
+    def one(
+        agent: AgentState, data: Transition, key: Array, new: Transition, observation: Values
+    ) -> tuple[Transition, Array, Array]:
+        key, act_key = jax.random.split(key)
+        data = memory.insert(Replay(data, stream.replay.inserted), new).data
+        return data, key, config.explore(agent, observation, act_key)
+
+    data, key, action = jax.vmap(one)(
+        agent, stream.replay.data, stream.key, transition, observation
+    )
+    return Stream(Replay(data, stream.replay.inserted + 1), key), action
+
+
+@partial(jax.jit, static_argnames="config")
+def td_loss(
+    agent: AgentState, transitions: Transition, keys: Array, *, config: ActorCriticConfig
+) -> dict[str, Array]:
+    """Return the critics' loss on given transitions, with targets as in training.
+
+    On transitions that no update has seen yet it is the TD error on fresh data.
+
+    Args:
+        agent: the lanes' agents.
+        transitions: ``(lanes, n, ...)``.
+        keys: ``(lanes,)`` random keys of the policy's samples.
+        config: the algorithm.
+
+    Returns:
+        ``critic_loss`` (and ``passive_critic_loss`` where there is one), ``(lanes,)``.
+    """
+    return jax.vmap(partial(_td_loss, config))(agent, transitions, keys)
+
+
+@partial(jax.jit, static_argnames=("config", "batch_size", "noise_scale"))
+def diagnose(
+    lanes: Lanes,
+    stream: Stream | None,
+    *,
+    config: ActorCriticConfig,
+    batch_size: int,
+    noise_scale: bool = False,
+) -> dict[str, Array]:
+    """Measure every lane now.
+
+    Args:
+        lanes: agents and their memories, with at least one transition; not changed.
+        stream: held-out experience, or None.
+        config: the algorithm.
+        batch_size: transitions in each of the 8 batches behind every number.
+        noise_scale: whether to estimate the gradient noise scale: 8 gradients.
+
+    Returns:
+        By name, ``(lanes,)``: ``critic_param_norm`` and ``actor_param_norm`` (Euclidean);
+        ``train_critic_loss`` on the memory and, with a stream, ``validation_critic_loss`` on held-out
+        experience, each with ``passive_`` in front for a passive critic; and ``grad_noise_scale``,
+        the critics' "simple" noise scale tr(S) / |G|^2 in transitions (McCandlish 2018,
+        arXiv:1812.06162, appendix A), NaN where noise leaves no positive estimate of |G|^2.
+    """
+    held_out = None if stream is None else stream.replay
+
+    def one(agent: AgentState, key: Array, data: Transition, other: Transition | None) -> dict:
+        keys = jax.random.split(jax.random.fold_in(key, _DIAGNOSE), 4)
+        found = {
+            "critic_param_norm": optax.tree.norm(agent.critic.params),
+            "actor_param_norm": optax.tree.norm(agent.actor.params),
+        }
+        shape = (_GROUPS, batch_size)
+        groups = memory.sample(Replay(data, lanes.replay.inserted), keys[0], shape)
+        found |= _renamed("train", _td_loss(config, agent, _flat(groups), keys[1]))
+        if other is not None and held_out is not None:
+            unseen = memory.sample(Replay(other, held_out.inserted), keys[2], shape)
+            found |= _renamed("validation", _td_loss(config, agent, _flat(unseen), keys[1]))
+        if noise_scale:
+            found["grad_noise_scale"] = _noise_scale(config, agent, groups, keys[3])
+        return found
+
+    other = None if held_out is None else held_out.data
+    return jax.vmap(one)(lanes.agent, lanes.key, lanes.replay.data, other)
+
+
+def _td_loss(
+    config: ActorCriticConfig, agent: AgentState, batch: Transition, key: Array
+) -> dict[str, Array]:
+    noise = jax.random.normal(key, batch.action.shape)
+    target = actor_critic.critic_target(config, agent, batch, noise)
+    found = {"critic_loss": actor_critic.critic_loss(config, agent.critic.params, batch, target)}
+    if agent.passive_critic is not None:
+        params = agent.passive_critic.params
+        found["passive_critic_loss"] = actor_critic.passive_loss(config, params, batch, target)
+    return found
+
+
+def _renamed(where: str, losses: dict[str, Array]) -> dict[str, Array]:
+    return {
+        name.replace("critic_loss", f"{where}_critic_loss"): value for name, value in losses.items()
+    }
+
+
+def _flat(groups: Transition) -> Transition:
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), groups)
+
+
+def _noise_scale(
+    config: ActorCriticConfig, agent: AgentState, groups: Transition, key: Array
+) -> Array:
+    def gradient(batch_and_key: tuple[Transition, Array]) -> Array:
+        batch, key = batch_and_key
+        target = actor_critic.critic_target(
+            config, agent, batch, jax.random.normal(key, batch.action.shape)
+        )
+        tree = jax.grad(lambda p: actor_critic.critic_loss(config, p, batch, target))(
+            agent.critic.params
+        )
+        return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
+
+    gradients = jax.lax.map(gradient, (groups, jax.random.split(key, _GROUPS)))
+    batch_size = groups.reward.shape[1]
+    return noise_scale_of(gradients, batch_size)
+
+
+def noise_scale_of(gradients: Array, batch_size: int) -> Array:
+    """Return tr(S) / |G|^2 from the gradients of several batches, both estimated without bias.
+
+    Args:
+        gradients: ``(batches, parameters)``.
+        batch_size: transitions in each batch.
+    """
+    batches = gradients.shape[0]
+    mean = gradients.mean(0)
+    trace = batch_size * ((gradients - mean) ** 2).sum() / (batches - 1)
+    squared = (mean**2).sum() - trace / (batch_size * batches)
+    return jnp.where(squared > 0, trace / squared, jnp.nan)
+
+
+class UpdateFlops(NamedTuple):
+    """Floating-point operations of one update."""
+
+    critic: float
+    actor: float
+
+
+def formula_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
+    """Return the papers' counts: 10 N B per critic update, 12 N B per actor update.
+
+    ``N`` is the number of critic parameters, ``B`` the batch size (arXiv:2502.04327, appendix;
+    there the actor's update is neglected).
+    """
+    size = float(config.critic_params * batch_size)
+    return UpdateFlops(10.0 * size, 12.0 * size)
+
+
+def measured_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
+    """Return XLA's own count of the lowered programs of one lane.
+
+    The loop over target quantiles is counted once, as XLA does with loops; its arithmetic is
+    elementwise and small beside the matrix products.
+    """
+    sizes = config.observation_size, config.action_size
+    batch = jax.eval_shape(lambda: _flat(memory.empty(batch_size, *sizes, lanes=1).data))
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(lambda k: actor_critic.init(config, k, 1.0), key)
+
+    def count(update: object) -> float:
+        function = jax.jit(partial(cast("jax.stages.Wrapped", update), config))
+        cost = cast("dict[str, float]", function.lower(state, batch, key).cost_analysis())
+        return cost["flops"]
+
+    return UpdateFlops(count(actor_critic.update_critic), count(actor_critic.update_actor))
