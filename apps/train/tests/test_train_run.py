@@ -161,6 +161,7 @@ def test_what_is_only_measured_changes_nothing_else(toy, tmp_path):
     assert extra >= {
         "critic_param_norm",
         "train_critic_loss",
+        "fresh_critic_loss",
         "validation_critic_loss",
         "grad_noise_scale",
         "passive_critic_loss",

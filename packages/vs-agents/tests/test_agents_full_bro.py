@@ -32,7 +32,7 @@ def test_exploration_is_around_the_shifted_mean_with_three_quarters_of_the_devia
     observation = np.ones((20_000, 3), np.float32)
     action = np.asarray(CONFIG.explore(state, observation, jax.random.key(0)), np.float64)
     mean, log_std = ac.policy(CONFIG, state.actor.params, observation[0])
-    shifted = CONFIG.explorer.apply(state.extra.actor.params, observation[0], mean)
+    shifted = np.asarray(CONFIG.explorer.apply(state.extra.actor.params, observation[0], mean))
     u = np.arctanh(np.clip(action, -1 + 1e-7, 1 - 1e-7))
     inside = np.abs(action) < 0.9999
     for i in range(2):

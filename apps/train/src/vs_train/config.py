@@ -85,8 +85,9 @@ class TrainConfig:
         passive_critic_width: train critics of this width beside the others, on the same batches and
             targets and without influence on them.
         diagnostics: memory: with every evaluation also parameter norms, the critics' loss on the
-            replay memory and their gradient noise scale; validation: also their loss on held-out
-            experience, for which every agent acts in a second environment.
+            replay memory and on transitions not yet learnt from, and their gradient noise scale;
+            validation: also their loss on held-out experience, for which every agent acts in a
+            second environment.
     """
 
     algo: Algo = "sac"

@@ -14,6 +14,7 @@ from vs_agents import (
     SACConfig,
     diagnose,
     evaluate,
+    fresh_loss,
     init_lanes,
     reset_lanes,
     step,
@@ -132,6 +133,9 @@ class Trainer:
         if self._holdout is not None:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
+        if self._config.diagnostics != "none" and not random:
+            fresh = fresh_loss(self._lanes, transition, config=self._agent)
+            self._metrics.add(jax.device_get(fresh))
         self._lanes, action, metrics = step(
             self._lanes,
             transition,

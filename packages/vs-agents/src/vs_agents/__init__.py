@@ -7,10 +7,10 @@ from vs_agents.diagnostics import (
     UpdateFlops,
     diagnose,
     formula_flops,
+    fresh_loss,
     init_stream,
     measured_flops,
     step_stream,
-    td_loss,
 )
 from vs_agents.loop import Lanes, evaluate, init_lanes, reset_lanes, step, updates_due
 from vs_agents.replay import Transition
@@ -29,12 +29,12 @@ __all__ = [
     "diagnose",
     "evaluate",
     "formula_flops",
+    "fresh_loss",
     "init_lanes",
     "init_stream",
     "measured_flops",
     "reset_lanes",
     "step",
     "step_stream",
-    "td_loss",
     "updates_due",
 ]

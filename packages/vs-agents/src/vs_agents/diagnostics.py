@@ -19,7 +19,7 @@ from vs_agents.loop import Lanes
 from vs_agents.replay import Replay, Transition, Values
 
 _GROUPS = 8  # batches behind one estimate of the gradient noise
-_DIAGNOSE, _STREAM = 1, 2  # what is folded into a key
+_DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # what is folded into a key
 
 
 class Stream(NamedTuple):
@@ -79,23 +79,26 @@ def step_stream(
 
 
 @partial(jax.jit, static_argnames="config")
-def td_loss(
-    agent: AgentState, transitions: Transition, keys: Array, *, config: ActorCriticConfig
+def fresh_loss(
+    lanes: Lanes, transition: Transition, *, config: ActorCriticConfig
 ) -> dict[str, Array]:
-    """Return the critics' loss on given transitions, with targets as in training.
-
-    On transitions that no update has seen yet it is the TD error on fresh data.
+    """Return the critics' loss on transitions that no update has seen yet.
 
     Args:
-        agent: the lanes' agents.
-        transitions: ``(lanes, n, ...)``.
-        keys: ``(lanes,)`` random keys of the policy's samples.
+        lanes: the agents, before `vs_agents.step` is given the transition; not changed.
+        transition: one environment step of every lane, fields ``(lanes, ...)``.
         config: the algorithm.
 
     Returns:
-        ``critic_loss`` (and ``passive_critic_loss`` where there is one), ``(lanes,)``.
+        ``fresh_critic_loss`` (and ``passive_fresh_critic_loss`` where there is a passive critic),
+        ``(lanes,)``, with targets as in training.
     """
-    return jax.vmap(partial(_td_loss, config))(agent, transitions, keys)
+
+    def one(agent: AgentState, key: Array, new: Transition) -> dict[str, Array]:
+        batch = jax.tree.map(lambda x: x[None], new)
+        return _renamed("fresh", _td_loss(config, agent, batch, jax.random.fold_in(key, _FRESH)))
+
+    return jax.vmap(one)(lanes.agent, lanes.key, transition)
 
 
 @partial(jax.jit, static_argnames=("config", "batch_size", "noise_scale"))
