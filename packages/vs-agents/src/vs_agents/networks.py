@@ -7,6 +7,7 @@ from jax import Array
 from jax import numpy as jnp
 
 from vs_agents.linear import Dense, Dtype
+from vs_agents.norm import LayerNorm
 
 LOG_STD_MIN, LOG_STD_MAX = -10.0, 2.0
 
@@ -50,10 +51,10 @@ class BroNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``(..., inputs)`` to ``(..., width)``."""
-        x = nn.relu(nn.LayerNorm()(Dense(self.width, self.dtype)(x)))
+        x = nn.relu(LayerNorm()(Dense(self.width, self.dtype)(x)))
         for _ in range(self.depth):
-            inner = nn.relu(nn.LayerNorm()(Dense(self.width, self.dtype)(x)))
-            x = x + nn.LayerNorm()(Dense(self.width, self.dtype)(inner))
+            inner = nn.relu(LayerNorm()(Dense(self.width, self.dtype)(x)))
+            x = x + LayerNorm()(Dense(self.width, self.dtype)(inner))
         return x
 
 
