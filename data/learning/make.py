@@ -1,8 +1,7 @@
 """The runs behind docs/learning.md: what SAC and BRO reach on real tasks.
 
-    python make.py train --out runs         # hours; goes on where it was stopped
-    python make.py consolidate --out runs   # writes runs.parquet beside this file
-    python make.py draw                     # writes docs/figures/learning.png from runs.parquet
+``train --out runs`` takes hours and goes on where it was stopped; ``consolidate --out runs`` writes
+runs.parquet beside this file; ``draw`` makes docs/figures/learning.png from it.
 """
 
 import argparse
