@@ -70,7 +70,9 @@ def draw(table: pl.DataFrame) -> None:
             mine = rows.filter(pl.col("algo") == algo)
             for (_,), one in mine.group_by("seed"):
                 one = one.sort("env_step")
-                ax.plot(one["env_step"] / 1e3, one["return_"], color=COLORS[algo], lw=0.6, alpha=0.5)
+                ax.plot(
+                    one["env_step"] / 1e3, one["return_"], color=COLORS[algo], lw=0.6, alpha=0.5
+                )
             mean = mine.group_by("env_step").agg(pl.col("return_").mean(), pl.len())
             mean = mean.filter(pl.col("len") == mine["seed"].n_unique()).sort("env_step")
             seeds = mine["seed"].n_unique()
