@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 
 import jax
-from vs_agents import UpdateFlops, formula_flops, measured_flops
+from vs_agents import ActorCriticConfig, UpdateFlops, formula_flops, measured_flops
 from vs_envs import task
 
 from vs_train.config import TrainConfig
@@ -30,7 +30,7 @@ def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
         | {
             "benchmark": facts.benchmark,
             "env": facts.env,
-            "critic_params": agent.critic_params,
+            "critic_params": _critic_params(agent),
         }
     )
 
@@ -56,7 +56,7 @@ def flops_per_update(config: TrainConfig) -> float:
 
     ``N`` is the number of critic parameters, ``B`` the batch size.
     """
-    return formula_flops(agent_config(config), config.choices.batch_size).critic
+    return _formula(agent_config(config), config.choices.batch_size)
 
 
 def passive(config: TrainConfig) -> dict[str, int]:
@@ -85,6 +85,16 @@ def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, floa
         "flops": flops_per_update(config) * updates,
         "measured_flops": measured.critic * updates + measured.actor * actor_updates,
     }
+
+
+@cache  # counting builds the networks' shapes, which takes a tenth of a second
+def _critic_params(agent: ActorCriticConfig) -> int:
+    return agent.critic_params
+
+
+@cache
+def _formula(agent: ActorCriticConfig, batch_size: int) -> float:
+    return formula_flops(agent, batch_size).critic
 
 
 @cache
