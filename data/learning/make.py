@@ -21,8 +21,8 @@ PANELS = {
     "cartpole-swingup": 750.0,  # the return to pass, see docs/learning.md
     "cheetah-run": 500.0,
     "HalfCheetah-v4": None,
+    "walker-walk": 500.0,
     "walker-run": None,
-    "quadruped-run": None,
 }
 COLORS = {"sac": "#0072B2", "bro": "#D55E00"}
 
@@ -37,28 +37,28 @@ def cells() -> list[TrainConfig]:
             steps=100_000,
             eval_every=10_000,
             eval_episodes=10,
-            warmup_steps=100,
+            warmup_steps=2_500,
             seeds=3,
         ),
     ]
-    harder = [
+    both = [
         TrainConfig(
             algo=algo,
             env=f"dmc/{env}",
             utd=1.0,
-            batch_size=128,
+            batch_size=batch_size,
             critic_width=256,
             dtype="bfloat16",
-            steps=60_000,
+            steps=steps,
             eval_every=5_000,
             eval_episodes=3,
             warmup_steps=2_500,
-            seeds=2,
+            seeds=4,
         )
-        for env in ("walker-run", "quadruped-run")
+        for env, batch_size, steps in (("walker-walk", 256, 50_000), ("walker-run", 128, 60_000))
         for algo in ("sac", "bro")
     ]
-    return sac + harder
+    return sac + both
 
 
 def draw(table: pl.DataFrame) -> None:

@@ -17,7 +17,7 @@ from vs_train.sweep.cells import survey
 from vs_train.sweep.plan import make_plan
 from vs_train.sweep.pool import cores, longest_first, run_sweep
 from vs_train.sweep.records import keep_spec
-from vs_train.sweep.show import print_plan, print_status
+from vs_train.sweep.show import page, print_plan, print_status
 from vs_train.sweep.spec import load_spec, preset_names, spec_text
 from vs_train.sweep.status import sweep_status
 from vs_train.sweep.watch import SweepWatch
@@ -106,7 +106,7 @@ def _carry_out(command: object) -> int:
             if command.json:
                 print(json.dumps(status.to_dict(), indent=1))
             else:
-                print_status(status, Console())
+                print_status(status, page())
         case PresetsCommand(name=None):
             print(*preset_names(), sep="\n")
         case PresetsCommand(name=name):
@@ -129,7 +129,7 @@ def _plan(command: PlanCommand) -> None:
     if command.json:
         print(json.dumps(plan.to_dict(), indent=1))
     else:
-        print_plan(plan, Console())
+        print_plan(plan, page())
 
 
 def _run(command: RunCommand) -> int:

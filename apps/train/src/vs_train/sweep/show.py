@@ -1,22 +1,31 @@
 """Plans and progress as tables for a person."""
 
 from datetime import timedelta
+from typing import Literal
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from vs_train.sweep.plan import Plan
 from vs_train.sweep.status import Status
 
-_RIGHT = "right"
+_RIGHT: Literal["right"] = "right"
+_WIDTH = 120  # of a table that is not read on a terminal
+
+
+def page() -> Console:
+    """Return where to print: a terminal as it is, anything else wide enough for a plan."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
 
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print a plan: cells in the order in which they begin, totals, and time by workers."""
     names = ("task", "utd", "batch", "width", "runs", "lanes", "env steps", "FLOPs", "measured")
-    table = Table(*names, "replay", "time", title="cells, longest first")
+    table = Table(*names, "replay", "time", title="cells, longest first", box=box.SIMPLE)
     for column in table.columns[1:]:
-        column.justify = _RIGHT
+        column.justify, column.no_wrap = _RIGHT, True
     for cell in plan.cells:
         configuration = (f"{cell.utd:g}", str(cell.batch_size), str(cell.critic_width))
         table.add_row(cell.env, *configuration, *_amounts(vars(cell)))
@@ -24,15 +33,15 @@ def print_plan(plan: Plan, console: Console) -> None:
     total = plan.total()
     table.add_row(f"{total['cells']} cells", "", "", "", *_amounts(total))
     console.print(table)
-    by = Table("workers", "time", "replay memory", title="on this machine")
+    by = Table("workers", "time", "replay memory", title="on this machine", box=box.SIMPLE)
     for workers in plan.workers:
         size = _bytes(workers.replay_bytes)
         by.add_row(str(workers.workers), duration(workers.seconds), size)
     console.print(by)
     console.print(
-        "FLOPs: 10 N B per critic update (arXiv:2502.04327); measured: XLA's count, actor included.\n"
-        "Replay memories are held in memory, and kept in checkpoints as far as they are filled: the\n"
-        "column's total is the disk the sweep needs. Times suppose that workers do not slow each\n"
+        "FLOPs: 10 N B per critic update (arXiv:2502.04327); measured: XLA's count, actor included. "
+        "Replay memories are held in memory, and kept in checkpoints as far as they are filled: the "
+        "column's total is the disk the sweep needs. Times suppose that workers do not slow each "
         "other down.",
         highlight=False,
     )
@@ -40,7 +49,7 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 def print_status(status: Status, console: Console) -> None:
     """Print every cell's state, and when the sweep will be done."""
-    table = Table("state", "cell", "env step", "left", "error")
+    table = Table("state", "cell", "env step", "left", "error", box=box.SIMPLE)
     for cell in status.cells:
         step = f"{cell.env_step}/{cell.steps}"
         table.add_row(cell.state, cell.cell, step, duration(cell.seconds_left), cell.error or "")
