@@ -100,9 +100,8 @@ class JaxEnv:
 
         A start is computed only in steps in which some environment of the batch needs it, then for
         all of them: once an episode while episodes run in step, as those started together do. Where
-        they do not, most steps of a large batch pay for a start (cheetah: 200 physics steps). 256
-        cartpoles ran at 0.93 of the speed they have without new episodes, out of step at 0.71, with
-        a start in every step at 0.35 (benchmarks/mjx_speed.py).
+        they do not, most steps of a large batch pay for a start (cheetah: 200 physics steps);
+        benchmarks/mjx_speed.py measures both.
 
         Args:
             state: of `reset` or `step`.
