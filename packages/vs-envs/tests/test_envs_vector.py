@@ -148,3 +148,13 @@ def test_bad_input_is_named():
         env.reset(seed=[1, 2, 3])
     with pytest.raises(ValueError, match="unknown reset options"):
         env.reset(options={"low": 0})
+
+
+def test_a_task_with_terrain_needs_no_renderer():
+    env: Any = make("dmc/quadruped-escape", seeds=[0, 1])
+    observation, _ = env.reset()
+    assert observation.shape == (2, env.task.observation_size)
+    terrains = [e._environment.physics.model.hfield_data.copy() for e in env._environments]
+    assert not np.array_equal(*terrains)  # drawn anew from each seed
+    _, reward, *_ = env.step(np.zeros(env.action_space.shape))
+    assert np.isfinite(reward).all()
