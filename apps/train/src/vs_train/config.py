@@ -81,7 +81,8 @@ class TrainConfig:
         target_entropy_per_action: the temperature steers the policy's entropy to minus this number
             per action dimension: 0.5 or, as in Haarnoja 2018, 1.
         dtype: of matrix products; everything else is float32.
-        backend: what steps the environments; auto takes the fastest that is installed.
+        backend: what steps the environments; auto is EnvPool where it is installed and known to be
+            faster, else python.
         passive_critic_width: train critics of this width beside the others, on the same batches and
             targets and without influence on them.
         diagnostics: memory: with every evaluation also parameter norms, the critics' loss on the

@@ -52,7 +52,7 @@ def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
 
 
 def flops_per_update(config: TrainConfig) -> float:
-    """Return ``10 N B``, the papers' count for one critic update with its share of the actor's.
+    """Return ``10 N B``, the papers' count for one critic update; they neglect the actor's.
 
     ``N`` is the number of critic parameters, ``B`` the batch size.
     """
