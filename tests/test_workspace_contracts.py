@@ -15,7 +15,7 @@ MEMBERS = sorted(
     path.parent for floor in ("packages", "apps") for path in ROOT.glob(f"{floor}/*/pyproject.toml")
 )
 ANALYSIS = ("vs_isotonic", "vs_laws", "vs_logging", "vs_plots", "vs_analyze")
-TRAINING = ("vs_agents", "vs_envs", "vs_train")
+TRAINING = ("vs_agents", "vs_envs", "vs_train", "vs_quickstart")
 HEAVY = ("jax", "flax", "optax", "mujoco", "dm_control", "gymnasium", "torch")
 PICKLERS = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 

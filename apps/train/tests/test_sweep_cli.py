@@ -102,7 +102,7 @@ def test_dry_run_says_what_would_be_run(spec, tmp_path, capsys):
 def test_a_sweep_that_goes_well(spec, tmp_path, capsys, monkeypatch, handlers):
     pretend(monkeypatch, "done")
     out = tmp_path / "runs"
-    cli.main(["run", str(spec), "--out", str(out)])
+    cli.main(["run", str(spec), "--out", str(out), "--lanes", "all"])
     assert (out / "spec.toml").read_text() == SPEC
     said = capsys.readouterr().err.splitlines()
     assert said == [
@@ -110,7 +110,7 @@ def test_a_sweep_that_goes_well(spec, tmp_path, capsys, monkeypatch, handlers):
         "1/2 done in 0 s: dmc/pendulum-swingup utd 1 batch 8 width 8 rates 0.001",
     ]
     spec.write_text(SPEC + "# another\n")
-    cli.main(["run", str(spec), "--out", str(out)])
+    cli.main(["run", str(spec), "--out", str(out), "--lanes", "all"])
     assert "is another spec; this one is spec_2.toml there" in capsys.readouterr().err
     cli.main(["status", str(out), str(spec), "--json"])
     counts = json.loads(capsys.readouterr().out)["counts"]
@@ -136,7 +136,7 @@ def test_a_sweep_that_goes_well(spec, tmp_path, capsys, monkeypatch, handlers):
 def test_exit_codes(spec, tmp_path, capsys, monkeypatch, handlers, state, signum, status, sentence):
     pretend(monkeypatch, state, signum=signum)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["run", str(spec), "--out", str(tmp_path / "runs")])
+        cli.main(["run", str(spec), "--out", str(tmp_path / "runs"), "--lanes", "all"])
     assert stop.value.code == status
     assert f"vs-sweep: {sentence}" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from vs_agents import measured_flops
 from vs_train import TrainConfig
-from vs_train.run import agent_config
+from vs_train.cell import agent_config
 from vs_train.sweep import calibrate as calibration
 from vs_train.sweep.calibrate import Speed, kind, measure, seconds_of
 from vs_train.sweep.plan import make_plan
@@ -80,17 +80,19 @@ def test_a_calibration_tells_steps_from_updates(monkeypatch):
 
     class Pretend:
         def __init__(self, config):
-            self._config = config
+            self._config, self.env_step = config, 0
             clock[0] += 5
 
-        def advance(self):
+        def advance(self, until):
+            assert until == self.env_step + 1
+            self.env_step = until
             steps.append(len(steps))
             clock[0] += 1.0 if len(steps) <= self._config.warmup_steps else 1.25
             clock[0] += (
                 30.0 if len(steps) in (1, self._config.warmup_steps + 1) else 0.0
             )  # compiles
 
-    monkeypatch.setattr(calibration, "Trainer", Pretend)
+    monkeypatch.setattr(calibration, "Programs", Pretend)
     monkeypatch.setattr(calibration.time, "perf_counter", lambda: clock[0])
     speed = measure(kind(CELL))
     assert speed == Speed(step=1.0, update=0.25, start=5 + 3 + 30 + 3 * 1.25 + 30)

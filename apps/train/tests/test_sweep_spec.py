@@ -107,5 +107,5 @@ def test_presets_are_the_papers_grids():
         "paper1-dmc": ("bro", 7, 7 * 4 * 5, 7 * 4 * 5 * 4 * 8),
         "paper1-gym": ("sac", 4, 4 * 4 * 3, 4 * 4 * 3 * 3 * 8),
         "paper2-widths": ("bro", 4, 4 * 4 * 9 * 5, 4 * 4 * 9 * 5 * 5),
-        "quickstart": ("sac", 1, 3 * 2, 3 * 2 * 2 * 4),
+        "quickstart": ("sac", 1, 3 * 3, 3 * 3 * 3 * 6),
     }

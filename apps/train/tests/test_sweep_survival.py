@@ -42,10 +42,10 @@ def die():
     time.sleep(delay)
     os.kill(os.getpid(), signal.SIGKILL)
 
-def advance(trainer, advance=run.Trainer.advance):
+def advance(trainer, until, advance=run.Trainer.advance):
     if trainer.env_step == env_step:
         threading.Thread(target=die).start() if delay else die()
-    return advance(trainer)
+    return advance(trainer, until)
 
 run.Trainer.advance = advance
 from vs_train.sweep import worker

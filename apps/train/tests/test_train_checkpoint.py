@@ -11,6 +11,7 @@ from vs_logging import read_metadata, read_table
 from vs_train import Stopped, StopRequest, TrainConfig, checkpoint_step, is_finished
 from vs_train import train_and_record as record
 from vs_train.checkpoint import Checkpoints
+from vs_train.programs import Programs
 from vs_train.run import Trainer
 from vs_train.snapshot import pack, restored
 
@@ -60,7 +61,7 @@ def whole(tmp_path_factory, toy):
 
 def advanced(trainer, steps):
     for _ in range(steps):
-        trainer.advance()
+        trainer.advance(trainer.env_step + 1)
     return trainer.state()
 
 
@@ -72,9 +73,9 @@ WATCHED = replace(CELL, diagnostics="validation", passive_critic_width=4)
 def test_every_array_goes_on_bit_for_bit(tmp_path, config, at):
     checkpoints = Checkpoints(tmp_path, ["a"], config)
     checkpoints.begin(keep=None)
-    first = Trainer(config)
+    first = Programs(config)
     checkpoints.save(at, advanced(first, at))
-    second = Trainer(config)
+    second = Programs(config)
     checkpoints.restore(second, at)
     assert second.env_step == at
     expected, found = advanced(first, 30), advanced(second, 30)

@@ -9,9 +9,10 @@ from vs_agents import measured_flops
 from vs_logging import read_metadata, read_table, run_id
 from vs_train import TrainConfig, columns, is_finished, train, train_and_record
 from vs_train import run as run_module
+from vs_train.cell import agent_config
 from vs_train.facts import flops, flops_per_update
 from vs_train.means import Means
-from vs_train.run import Trainer, agent_config
+from vs_train.run import Trainer
 
 TINY = TrainConfig(
     env="dmc/pendulum-swingup",
@@ -132,7 +133,7 @@ def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):
     trainer = Trainer(bro)
     temperatures = []
     for _ in range(15):
-        trainer.advance()
+        trainer.advance(trainer.env_step + 1)
         temperatures.append(trainer.state()["lanes/agent/log_temperature/params"].item())
     fresh = [i + 1 for i, value in enumerate(temperatures) if value == 0.0]
     assert fresh == [1, 2, 3, 4, 5, 9, 13]  # the warm-up, and after 4 and 8 updates

@@ -113,7 +113,7 @@ def test_what_a_worker_says_and_that_it_resumes_its_own_lanes(tmp_path, toy, mon
     assert at == ("at", 1)
     assert (evaluation[0], evaluation[1].env_step) == ("evaluation", 20)
     assert rest == [("saved", 25), ("saved", 30), ("done",)]
-    assert checkpoints.load(30, part=1)["counters"].tolist() == [30, 10]
+    assert checkpoints.load(30, part=1)["program_0/counters"].tolist() == [30, 10]
 
     ours.send(("stop",))
     ours.send(("until", 50))
@@ -128,7 +128,7 @@ def test_what_a_worker_says_and_that_it_resumes_its_own_lanes(tmp_path, toy, mon
 def test_a_workers_error_is_one_line(tmp_path, toy, monkeypatch):
     ours, theirs = multiprocessing.Pipe()
 
-    def broken(self):
+    def broken(self, until):
         raise RuntimeError("first line\nthe simulator exploded")
 
     monkeypatch.setattr("vs_train.run.Trainer.advance", broken)

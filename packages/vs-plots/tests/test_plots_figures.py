@@ -226,35 +226,8 @@ def drawn():
     return result
 
 
-def texts(figure, renderer):
-    """All visible text of the figure with its bounding box in pixels."""
-    found = []
-    for ax in figure.axes:
-        for axis, low_high in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            low, high = sorted(low_high)
-            found += [
-                tick.label1
-                for tick in axis.get_major_ticks()
-                if tick.label1.get_visible() and low <= tick.get_loc() <= high
-            ]
-            found += [
-                tick.label2
-                for tick in axis.get_major_ticks()
-                if tick.label2.get_visible() and low <= tick.get_loc() <= high
-            ]
-            found.append(axis.label)
-        found += [ax.title, *ax.texts]
-    found += [text for text in figure.texts if text.get_text()]
-    for name in ("_supxlabel", "_supylabel"):
-        found.append(getattr(figure, name))
-    for legend in figure.legends:
-        found += [*legend.get_texts(), legend.get_title()]
-    unique = {id(text): text for text in found if text is not None}.values()
-    return [(text, text.get_window_extent(renderer)) for text in unique if text.get_text().strip()]
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_no_two_texts_overlap_and_none_is_clipped(drawn, name):
+def test_no_two_texts_overlap_and_none_is_clipped(drawn, texts, name):
     figure, renderer = drawn[name]
     assert figure.get_figwidth() == vp.COLUMN_WIDTH
     boxes = texts(figure, renderer)
@@ -270,7 +243,7 @@ def test_no_two_texts_overlap_and_none_is_clipped(drawn, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_text_is_at_least_seven_points(drawn, name):
+def test_text_is_at_least_seven_points(drawn, texts, name):
     figure, renderer = drawn[name]
     assert min(text.get_fontsize() for text, _ in texts(figure, renderer)) >= 7
 

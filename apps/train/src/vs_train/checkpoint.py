@@ -15,7 +15,7 @@ import numpy as np
 from vs_logging import run_id
 
 from vs_train.config import TrainConfig
-from vs_train.run import Trainer
+from vs_train.programs import Programs
 from vs_train.snapshot import Arrays
 
 _CELL = "cell.json"
@@ -26,6 +26,11 @@ _EMPTY = "empty_arrays"  # orbax stores none: their names, shapes and types as J
 def checkpoint_due(step: int, *, until: int, every: int) -> bool:
     """Tell whether a checkpoint is written after this step: every so often, and at the end."""
     return step == until or (every > 0 and step % every == 0)
+
+
+def next_checkpoint(step: int, until: int, every: int) -> int:
+    """Return the first step after this one at which `checkpoint_due`."""
+    return min(until, (step // every + 1) * every) if every > 0 else until
 
 
 class Checkpoints:
@@ -47,7 +52,8 @@ class Checkpoints:
         self.folder = self._all / run_id({"runs": runs} | seeds)
         self._processes = processes
         rates = {"learning_rate": list(config.learning_rates)}
-        self._settings = config.settings(0.0) | rates | seeds | {"processes": processes}
+        lanes = {"processes": processes, "lanes_per_program": config.lanes_per_program}
+        self._settings = config.settings(0.0) | rates | seeds | lanes
 
     def latest(self) -> int | None:
         """Return the env step of the newest complete checkpoint, None if there is none.
@@ -72,6 +78,11 @@ class Checkpoints:
                 "expected the same number"
             )
         return max(complete, default=None)
+
+    def lanes_per_program(self) -> int | None:
+        """Return how the newest checkpoint was split: the same numbers need the same programs."""
+        written = json.loads((self.folder / _CELL).read_text(encoding="utf-8"))
+        return written.get("lanes_per_program")
 
     def nearest(self) -> str:
         """Say how another cell's checkpoint in the same place differs, for a message."""
@@ -128,7 +139,7 @@ class Checkpoints:
             raise self._unreadable(error, path) from error
         return state
 
-    def restore(self, trainer: Trainer, step: int, *, part: int = 0) -> None:
+    def restore(self, trainer: Programs, step: int, *, part: int = 0) -> None:
         """Let a trainer of the same lanes go on from one part of a step.
 
         Raises:

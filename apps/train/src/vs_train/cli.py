@@ -9,11 +9,11 @@ from typing import Annotated
 import tyro
 from vs_logging import Sink, TensorBoardSink, WandbSink, run_id
 
+from vs_train.cell import with_backend
 from vs_train.config import TrainConfig
 from vs_train.facts import columns
 from vs_train.progress import Watch
 from vs_train.record import checkpoint_step, train_and_record
-from vs_train.run import with_backend
 from vs_train.stop import Stopped, StopRequest
 from vs_train.workers import WorkerError
 

@@ -13,7 +13,7 @@ SEED_LIMIT = 1_000_000
 """Seeds are below this."""
 
 
-_ONLY_MEASURED = ("passive_critic_width", "diagnostics")
+_WITHOUT_INFLUENCE = ("passive_critic_width", "diagnostics", "lanes_per_program")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ class TrainConfig:
             replay memory and on transitions not yet learnt from, and their gradient noise scale;
             validation: also their loss on held-out experience, for which every agent acts in a
             second environment.
+        lanes_per_program: agents of one compiled program; None for all of them in one.
     """
 
     algo: Algo = "sac"
@@ -111,6 +112,7 @@ class TrainConfig:
     backend: Backend = "python"
     passive_critic_width: int | None = None
     diagnostics: Literal["none", "memory", "validation"] = "none"
+    lanes_per_program: int | None = None
 
     def __post_init__(self) -> None:
         if self.algo not in _DEFAULTS:
@@ -122,8 +124,9 @@ class TrainConfig:
         for name in ("actor_width", "seeds", "steps", "replay_capacity"):
             _positive(name, getattr(self, name))
         _positive("target_entropy_per_action", self.target_entropy_per_action)
-        if self.passive_critic_width is not None:
-            _positive("passive_critic_width", self.passive_critic_width)
+        for name in ("passive_critic_width", "lanes_per_program"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
         if not 0 <= self.first_seed <= SEED_LIMIT - self.seeds:
             raise ValueError(
                 f"first_seed = {self.first_seed}: expected seeds from 0 to {SEED_LIMIT - 1}"
@@ -148,11 +151,11 @@ class TrainConfig:
     def settings(self, learning_rate: float) -> dict[str, object]:
         """Return every field that shapes the runs of one learning rate.
 
-        Left out are the seeds, ``steps`` (a longer run begins with the same rows), and what is only
-        measured: the passive critic and the diagnostics.
+        Left out are the seeds, ``steps`` (a longer run begins with the same rows), what is only
+        measured (the passive critic and the diagnostics), and what only changes the rounding.
         """
         values = asdict(self) | asdict(self.choices)
-        for name in ("learning_rates", "seeds", "first_seed", "steps", *_ONLY_MEASURED):
+        for name in ("learning_rates", "seeds", "first_seed", "steps", *_WITHOUT_INFLUENCE):
             del values[name]
         return values | {"learning_rate": learning_rate}
 

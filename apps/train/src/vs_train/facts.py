@@ -8,8 +8,8 @@ import jax
 from vs_agents import ActorCriticConfig, UpdateFlops, formula_flops, measured_flops
 from vs_envs import task
 
+from vs_train.cell import agent_config, lane_axes, with_backend
 from vs_train.config import TrainConfig
-from vs_train.run import agent_config, lane_axes, with_backend
 
 _RECORDED = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
 _OF_BACKEND = {"envpool": ("envpool",), "mjx": ("mujoco-mjx", "playground")}

@@ -22,6 +22,17 @@ class Means:
             self._sums[name] = self._sums.get(name, 0.0) + np.where(known, value, 0.0).astype(float)
             self._counts[name] = self._counts.get(name, 0) + known
 
+    def add_rows(self, metrics: Mapping[str, np.ndarray]) -> None:
+        """Count many values ``(steps, lanes)`` per metric, one step after another as `add` does."""
+        for name, rows in metrics.items():
+            known = ~np.isnan(rows)
+            if known.any():
+                total = np.vstack([np.zeros_like(rows[:1]), rows]).astype(float)
+                total[0] = self._sums.get(name, 0.0)
+                total[1:][~known] = 0.0
+                self._sums[name] = np.cumsum(total, axis=0)[-1]  # not pairwise: pieces may be cut
+                self._counts[name] = self._counts.get(name, 0) + known.sum(axis=0)
+
     def take(self) -> dict[str, np.ndarray]:
         """Return the means ``(lanes,)``, NaN where nothing was counted, and start anew."""
         means = {

@@ -7,8 +7,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vs_train.cell import Evaluation
 from vs_train.config import TrainConfig
-from vs_train.run import Evaluation
 
 
 class Watch:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, scan
 
-from vs_train.checkpoint import Checkpoints, checkpoint_due
+from vs_train.cell import Evaluation, lane_axes, with_backend
+from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
 from vs_train.facts import columns, flops, metadata, passive
-from vs_train.run import Evaluation, Trainer, lane_axes, with_backend
+from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
 from vs_train.workers import train_in_processes
 
@@ -76,8 +78,11 @@ def train_and_record(
         raise ValueError(f"checkpoint_every = {checkpoint_every}: expected 0 or more")
     checkpoints = _checkpoints(config, out, processes)
     start = _start(config, out, checkpoints, resume=resume)
+    if start is not None:
+        config = replace(config, lanes_per_program=checkpoints.lanes_per_program())
+        checkpoints = _checkpoints(config, out, processes)
     facts = metadata(config, processes=processes)
-    trainer = Trainer(config) if processes == 1 else None
+    trainer = Programs(config) if processes == 1 else None
     if trainer is not None and start is not None:
         checkpoints.restore(trainer, start)  # before anything is changed: it may be damaged
     with ExitStack() as stack:
@@ -115,14 +120,14 @@ def train_and_record(
 
 def _train(
     config: TrainConfig,
-    trainer: Trainer,
+    trainer: Programs,
     checkpoints: Checkpoints,
     every: int,
     stop: StopRequest,
     on_step: Callable[[int], None],
 ) -> Generator[Evaluation]:
     while trainer.env_step < config.steps:
-        evaluation = trainer.advance()
+        evaluation = trainer.advance(next_checkpoint(trainer.env_step, config.steps, every))
         step = trainer.env_step
         on_step(step)
         if evaluation is not None:

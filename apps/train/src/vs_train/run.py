@@ -1,17 +1,9 @@
-"""One training cell: environments, agents and evaluations, lane by lane in step."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import cast
+"""One program of lanes: agents in environments outside jit, one environment step at a time."""
 
 import jax
 import numpy as np
 from vs_agents import (
-    ActorCriticConfig,
-    BROConfig,
-    FullBROConfig,
     Lanes,
-    SACConfig,
     diagnose,
     evaluate,
     fresh_loss,
@@ -20,77 +12,13 @@ from vs_agents import (
     step,
     updates_due,
 )
-from vs_envs import task
 
 from vs_train.acting import Acting, derived_seeds, environments_of, finite
-from vs_train.config import SEED_LIMIT, Backend, TrainConfig
+from vs_train.cell import Evaluation, agent_config, lane_axes
+from vs_train.config import SEED_LIMIT, TrainConfig
 from vs_train.holdout import Holdout
 from vs_train.means import Means
 from vs_train.snapshot import Arrays, pack, part, restored, under
-
-_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """One evaluation of every lane.
-
-    Attributes:
-        env_step: environment steps of training so far.
-        updates: critic updates of each agent so far.
-        returns: ``(lanes,)`` mean undiscounted return; NaN where the agent has diverged.
-        metrics: name to ``(lanes,)`` means over the steps with an update since the evaluation
-            before, NaN values left out; and the diagnostics, measured now.
-    """
-
-    env_step: int
-    updates: int
-    returns: np.ndarray
-    metrics: dict[str, np.ndarray]
-
-
-def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the learning rate and the seed of every lane, ``(lanes,)``, seeds fastest."""
-    seeds = np.arange(config.first_seed, config.first_seed + config.seeds)
-    rates = np.repeat(np.array(config.learning_rates), config.seeds)
-    return rates, np.tile(seeds, len(config.learning_rates))
-
-
-def agent_config(config: TrainConfig) -> ActorCriticConfig:
-    """Return the algorithm's constants for a cell."""
-    facts = task(config.env)
-    return _ALGORITHMS[config.algo](
-        observation_size=facts.observation_size,
-        action_size=facts.action_size,
-        critic_width=config.choices.critic_width,
-        actor_width=config.actor_width,
-        actor_every=config.actor_every,
-        target_entropy_per_action=config.target_entropy_per_action,
-        dtype=config.dtype,
-        passive_width=config.passive_critic_width,
-    )
-
-
-def with_backend(config: TrainConfig) -> tuple[TrainConfig, str]:
-    """Return the cell with what backend ``auto`` stands for here, and a sentence on the choice."""
-    if config.backend != "auto":
-        return config, f"backend {config.backend!r} was asked for"
-    environments = environments_of(config, lane_axes(config)[1])
-    chosen = environments.backend
-    environments.close()
-    return replace(config, backend=cast("Backend", chosen)), environments.why
-
-
-def train(config: TrainConfig) -> Iterator[Evaluation]:
-    """Train all lanes of a cell, yielding at every evaluation; writes nothing.
-
-    The same configuration gives the same numbers on the same machine.
-    """
-    trainer = Trainer(with_backend(config)[0])
-    while trainer.env_step < config.steps:
-        evaluation = trainer.advance()
-        if evaluation is not None:
-            yield evaluation
 
 
 class Trainer:
@@ -124,7 +52,7 @@ class Trainer:
         self._updates = 0
         self._metrics = Means()
 
-    def advance(self) -> Evaluation | None:
+    def advance(self, until: int) -> Evaluation | None:
         """Do one environment step with its updates; evaluate where it is time."""
         random = self.env_step < self._choices.warmup_steps
         due = None

@@ -24,9 +24,9 @@ def part(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
     return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
 
 
-def pack(tree: Lanes | Stream, name: str) -> Arrays:
+def pack(tree: Any, name: str) -> Arrays:
     """Return every leaf under ``name/``; random keys as their data, of memories what is filled."""
-    inserted = int(tree.replay.inserted)
+    inserted = int(tree.replay.inserted) if isinstance(tree, Lanes | Stream) else 0
     arrays: Arrays = {}
     for where, leaf in _leaves(tree, name):
         plain = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
@@ -34,7 +34,7 @@ def pack(tree: Lanes | Stream, name: str) -> Arrays:
     return arrays
 
 
-def restored[T: (Lanes, Stream)](fresh: T, arrays: Mapping[str, np.ndarray], name: str) -> T:
+def restored[T](fresh: T, arrays: Mapping[str, np.ndarray], name: str) -> T:
     """Put packed leaves in the place of fresh ones.
 
     The memories may be larger than the packed ones were, as long as those were not full.
@@ -71,7 +71,7 @@ def restored[T: (Lanes, Stream)](fresh: T, arrays: Mapping[str, np.ndarray], nam
     return jax.tree.unflatten(jax.tree.structure(fresh), leaves)
 
 
-def _leaves(tree: Lanes | Stream, name: str) -> list[tuple[str, Any]]:
+def _leaves(tree: Any, name: str) -> list[tuple[str, Any]]:
     found = jax.tree_util.tree_flatten_with_path(tree)[0]
     return [
         (f"{name}/{jax.tree_util.keystr(path, simple=True, separator='/')}", leaf)

@@ -19,11 +19,10 @@ from itertools import pairwise
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import numpy as np
-
-from vs_train.checkpoint import Checkpoints, checkpoint_due
+from vs_train.cell import Evaluation, lane_axes, merged
+from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
-from vs_train.run import Evaluation, Trainer, lane_axes
+from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
 
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -49,7 +48,7 @@ def train_in_processes(
     stop: StopRequest,
     on_step: Callable[[int], None],
 ) -> Generator[Evaluation]:
-    """Yield the cell's evaluations, all lanes together, as `vs_train.run.train` does.
+    """Yield the cell's evaluations, all lanes together, as `vs_train.train` does.
 
     Args:
         config: the cell.
@@ -99,22 +98,12 @@ def train_in_processes(
                     case "error", [sentence]:
                         raise WorkerError(f"worker {k + 1} of {processes}: {sentence}")
                 if len(evaluations) == processes:
-                    merged = _merged([evaluations[k] for k in range(processes)])
+                    evaluation = merged(evaluations[k] for k in range(processes))
                     evaluations.clear()
                     _tell(pipes, live, ("go",))
-                    yield merged
+                    yield evaluation
         if stop.signum is not None and until < config.steps:
             raise Stopped(stop.signum, until)
-
-
-def _merged(parts: list[Evaluation]) -> Evaluation:
-    names = dict.fromkeys(name for part in parts for name in part.metrics)
-    return Evaluation(
-        env_step=parts[0].env_step,
-        updates=parts[0].updates,
-        returns=np.concatenate([part.returns for part in parts]),
-        metrics={name: np.concatenate([part.metrics[name] for part in parts]) for name in names},
-    )
 
 
 @contextmanager
@@ -190,7 +179,7 @@ def _work(
     for signum in (signal.SIGINT, signal.SIGTERM):  # a process group gets them all: the parent asks
         signal.signal(signum, signal.SIG_IGN)
     try:
-        trainer = Trainer(config, lanes=lanes)
+        trainer = Programs(config, lanes=lanes)
         if start is not None:
             checkpoints.restore(trainer, start, part=part)
         _advance(pipe, config, checkpoints, trainer, part, checkpoint_every)
@@ -206,13 +195,13 @@ def _advance(
     pipe: Connection,
     config: TrainConfig,
     checkpoints: Checkpoints,
-    trainer: Trainer,
+    trainer: Programs,
     part: int,
     checkpoint_every: int,
 ) -> None:
     until, agreed, told = config.steps, False, time.monotonic()
     while trainer.env_step < until:
-        evaluation = trainer.advance()
+        evaluation = trainer.advance(next_checkpoint(trainer.env_step, until, checkpoint_every))
         step = trainer.env_step
         if evaluation is not None:
             pipe.send(("evaluation", evaluation))

@@ -12,15 +12,18 @@ from vs_agents.diagnostics import (
     measured_flops,
     step_stream,
 )
+from vs_agents.inside import COLLECT, Inside, run_inside
 from vs_agents.loop import Lanes, evaluate, init_lanes, reset_lanes, step, updates_due
 from vs_agents.replay import Transition
 from vs_agents.sac import SACConfig
 
 __all__ = [
+    "COLLECT",
     "ActorCriticConfig",
     "AgentState",
     "BROConfig",
     "FullBROConfig",
+    "Inside",
     "Lanes",
     "SACConfig",
     "Stream",
@@ -34,6 +37,7 @@ __all__ = [
     "init_stream",
     "measured_flops",
     "reset_lanes",
+    "run_inside",
     "step",
     "step_stream",
     "updates_due",

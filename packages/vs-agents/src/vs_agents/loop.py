@@ -110,7 +110,7 @@ def step(
         )
         metrics: dict[str, Array] = {}
         if updates is not None:
-            agent, metrics = _learn(
+            agent, metrics = learn(
                 config, agent, replay, sample_key, update_key, batch_size, updates
             )
         action = config.explore(agent, observation, act_key)
@@ -122,7 +122,7 @@ def step(
     return Lanes(agent, Replay(data, lanes.replay.inserted + 1), key), action, metrics
 
 
-def _learn(
+def learn(
     config: ActorCriticConfig,
     agent: AgentState,
     replay: Replay,
@@ -131,6 +131,7 @@ def _learn(
     batch_size: int,
     updates: int,
 ) -> tuple[AgentState, dict[str, Array]]:
+    """Do one agent's updates of one environment step; see `step`. Metrics are means, () each."""
     type Batch = tuple[Transition, Array]
     actor_always = config.actor_every == "critic_update"
 

@@ -52,6 +52,32 @@ def as_returns(returns: ArrayLike) -> Floats:
     return values
 
 
+def as_counts(counts: ArrayLike | None, n_seeds: int) -> Floats:
+    """Return the multiplicity of every seed, ``(S,)`` or ``(K, S)``; by default once each."""
+    if counts is None:
+        return np.ones(n_seeds)
+    times = as_floats(counts, "counts")
+    if times.ndim not in (1, 2) or times.shape[-1] != n_seeds:
+        raise ValueError(
+            f"counts must have one column per seed, i.e. end in {n_seeds}, "
+            f"but have shape {times.shape}"
+        )
+    if not (np.isfinite(times) & (times >= 0)).all():
+        raise ValueError("counts must be finite and not negative")
+    return times
+
+
+def as_flags(stopped: ArrayLike, n_seeds: int) -> Booleans:
+    """Return ``stopped`` as ``(S,)`` booleans."""
+    flags = np.asarray(stopped)
+    if flags.shape != (n_seeds,) or flags.dtype != np.bool_:
+        raise ValueError(
+            f"stopped must have one boolean per seed, i.e. shape ({n_seeds},), "
+            f"not {flags.dtype} of shape {flags.shape}"
+        )
+    return flags
+
+
 def as_weighted_rows(
     curve: ArrayLike, weights: ArrayLike | None, name: str
 ) -> tuple[Floats, Floats | None]:

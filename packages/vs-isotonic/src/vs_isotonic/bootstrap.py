@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vs_isotonic._checks import Floats, Integers, as_floats, as_levels, as_returns, as_steps
+from vs_isotonic._checks import Floats, Integers, as_flags, as_levels, as_returns, as_steps
 from vs_isotonic._search import first_minimum, margins, settle
 from vs_isotonic.crossing import Crossings, crossings
+from vs_isotonic.means import mean_crossings, mean_curve, seeds_in_mean, with_seeds
 from vs_isotonic.regression import fit_row
 
 
@@ -33,46 +34,6 @@ def bootstrap_counts(n_seeds: int, bootstraps: int, rng: np.random.Generator) ->
     return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=bootstraps)
 
 
-def mean_curve(returns: ArrayLike, *, counts: ArrayLike | None = None) -> Floats:
-    """Average seeds at every evaluation, over those seeds that have a value there.
-
-    A seed that stopped early (trailing NaN) or skipped an evaluation is left out of that
-    evaluation's mean only; nothing is filled forward.
-
-    Args:
-        returns: shape ``(T, S)``, one column per seed, NaN where a seed has no evaluation.
-        counts: multiplicity of every seed, ``(S,)`` or ``(K, S)`` (see ``bootstrap_counts``).
-            Default: every seed once.
-
-    Returns:
-        Shape ``(T,)``, or ``(K, T)`` for ``(K, S)`` counts; NaN where no counted seed has a value.
-
-    Raises:
-        ValueError: bad shapes, infinite returns, negative counts.
-    """
-    values = as_returns(returns)
-    if counts is None:
-        times = np.ones(values.shape[1])
-    else:
-        times = as_floats(counts, "counts")
-        if times.ndim not in (1, 2) or times.shape[-1] != values.shape[1]:
-            raise ValueError(
-                f"counts must have one column per seed, i.e. end in {values.shape[1]}, "
-                f"but have shape {times.shape}"
-            )
-        if not (np.isfinite(times) & (times >= 0)).all():
-            raise ValueError("counts must be finite and not negative")
-    observed = ~np.isnan(values)
-    if observed.all():
-        total = times @ values.T
-        running = times.sum(axis=-1, keepdims=True)
-    else:
-        total = times @ np.where(observed, values, 0.0).T
-        running = times @ observed.T.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # 0/0 is the NaN that is wanted
-        return total / running
-
-
 def bootstrap_crossings(
     steps: ArrayLike,
     returns: ArrayLike,
@@ -80,6 +41,7 @@ def bootstrap_crossings(
     *,
     bootstraps: int = 100,
     rng: np.random.Generator,
+    stopped: ArrayLike | None = None,
 ) -> Crossings:
     """Resample seeds with replacement, average them, and find every sample's crossings.
 
@@ -92,15 +54,19 @@ def bootstrap_crossings(
         thresholds: levels J, a scalar or ``(J,)``.
         bootstraps: number of samples K.
         rng: source of randomness.
+        stopped: shape ``(S,)``, True where a seed was stopped on success after its last value;
+            ``mean_crossings`` says what that means.
 
     Returns:
         ``step`` of shape ``(K, J)`` (``(K,)`` for a scalar) and ``last_step`` of ``(K,)``: a sample
-        ends where the last of its own seeds ends.
+        ends where the last of its own seeds ends. When ``stopped`` is given, ``last_step`` and
+        ``seeds`` have the shape of ``step``.
 
     Raises:
         ValueError: bad shapes, infinite values, or no seed with an evaluation.
     """
     values = as_returns(returns)
+    flags = None if stopped is None else as_flags(stopped, values.shape[1])
     holes = np.isnan(values)
     complete = not holes.any()
     if not complete:
@@ -108,17 +74,24 @@ def bootstrap_crossings(
         if not live.any():
             raise ValueError("returns has no seed with an evaluation: every value is NaN")
         values = values[:, live]
+        flags = None if flags is None else flags[live]
     counts = bootstrap_counts(values.shape[1], bootstraps, rng)
-    if not complete:
-        return crossings(steps, mean_curve(values, counts=counts), thresholds)
-
+    if flags is not None and flags.any():
+        return mean_crossings(steps, values, thresholds, counts=counts, stopped=flags)
     axis = as_steps(steps, len(values), "returns")
-    levels = as_levels(thresholds)
-    index = _complete_crossing_index(values, counts, levels.ravel())
-    return Crossings(
-        step=np.append(axis, np.inf)[index].reshape((bootstraps, *levels.shape)),
-        last_step=np.full(bootstraps, axis[-1]),
-    )
+    if complete:
+        levels = as_levels(thresholds)
+        index = _complete_crossing_index(values, counts, levels.ravel())
+        found = Crossings(
+            step=np.append(axis, np.inf)[index].reshape((bootstraps, *levels.shape)),
+            last_step=np.full(bootstraps, axis[-1]),
+        )
+    else:
+        found = crossings(axis, mean_curve(values, counts=counts), thresholds)
+    if flags is None:
+        return found
+    seeds = seeds_in_mean(values, counts=counts).astype(np.float64)
+    return with_seeds(axis, found, seeds, by_level=True)
 
 
 def _complete_crossing_index(returns: Floats, counts: Integers, levels: Floats) -> Integers:

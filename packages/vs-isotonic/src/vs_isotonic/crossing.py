@@ -34,12 +34,15 @@ class Crossings:
     Attributes:
         step: first env step at which the isotonic fit is ≥ the level, ``inf`` if it never is.
             Shape of the curves' leading axes, then of the thresholds. Never NaN.
-        last_step: last observed env step of each curve, shape of the leading axes: a censored
-            crossing is known to lie beyond it.
+        last_step: last observed env step of each curve, shape of the leading axes (of ``step``
+            where seeds stopped on success): a censored crossing is known to lie beyond it.
+        seeds: for a mean over seeds, how many are in it at the crossing (at ``last_step`` where
+            censored), with their multiplicity, shape of ``step``; else ``None``.
     """
 
     step: Floats
     last_step: Floats
+    seeds: Integers | None = None
 
     @property
     def censored(self) -> Booleans:

@@ -24,6 +24,9 @@ class Where(StrEnum):
 
     INTERIOR = "interior"  # a stationary point of the objective
     CONSTRAINT = "constraint"  # the limit on compute or data is met with equality
+    BEYOND = (
+        "beyond the data range"  # stationary, but extrapolated (two axes: vs_laws.surface_allocate)
+    )
     EDGE = "edge of the data range"  # the laws have no finite optimum; the range's end was taken
     UNBOUNDED = "unbounded"  # as EDGE, with no range given: σ is 0 or inf
     INFEASIBLE = "infeasible"

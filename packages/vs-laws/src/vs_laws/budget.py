@@ -5,18 +5,16 @@ power laws, fitted with the largest budgets held out so that the extrapolation c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws import verdict as rules
+from vs_laws._path import path_law
 from vs_laws.allocate import Allocation, least_budget
 from vs_laws.compute import ComputeLaw
 from vs_laws.forms import Floats, PowerLaw
-from vs_laws.power_law import fit_power_law
-from vs_laws.result import Estimate, Fit, Prediction
-from vs_laws.verdict import Judgement, Verdict
+from vs_laws.result import Fit, Prediction
 
 QUANTITIES = ("sigma", "data", "compute")
 
@@ -123,69 +121,19 @@ def fit_budget_laws(
     return BudgetLaws(goal, optimum, held, fits["sigma"], fits["data"], fits["compute"], checks)
 
 
-def _fit(name: str, optimum: Allocation, used: NDArray[np.bool_]) -> Fit:
-    """Power law of one quantity in F, with intervals from each bootstrap's own (F, y) pairs."""
-    fit = fit_power_law(optimum.budget[used], getattr(optimum, name)[used])
-    fit = replace(fit, form=f"{name} = coefficient * F^exponent")
-    if optimum.samples is None:
-        note = "the interval is that of the scatter over levels only, not of the seeds"
-        return replace(fit, notes=(*fit.notes, note))
-    law = _regress(optimum.samples.budget[:, used], getattr(optimum.samples, name)[:, used])
-    centre = fit.parameters
-    parameters = {
-        "exponent": Estimate.from_samples(centre["exponent"].value, law.exponent),
-        "coefficient": Estimate.from_samples(centre["coefficient"].value, law.coefficient),
-    }
-    lost = int(np.isnan(law.exponent).sum())
-    notes = fit.notes + (
-        (f"{lost} of {np.size(law.exponent)} bootstraps had fewer than two optima",) if lost else ()
+def _fit(name: str, optimum: Allocation, used: NDArray[np.bool_]) -> Fit[PowerLaw]:
+    """Power law of one quantity in F over the levels in use."""
+    drawn = None
+    if optimum.samples is not None:
+        drawn = optimum.samples.budget[:, used], getattr(optimum.samples, name)[:, used]
+    return path_law(
+        f"{name} = coefficient * F^exponent",
+        optimum.budget[used],
+        getattr(optimum, name)[used],
+        drawn,
+        outside=int(optimum.extrapolated[used].sum()),
+        where="outside the range of sigma that was run",
     )
-    span = np.ptp(np.log10(optimum.budget[used]))
-    judgement = _judge(fit, parameters["exponent"], float(span))
-    outside = int(optimum.extrapolated[used].sum())
-    if judgement.verdict is Verdict.SUPPORTED and outside:
-        judgement = Judgement(
-            Verdict.UNIDENTIFIED,
-            f"{outside} of {int(used.sum())} optima lie outside the range of sigma that was run",
-        )
-    return replace(
-        fit,
-        parameters=parameters,
-        samples=law,
-        covariance=None,
-        verdict=judgement.verdict,
-        reason=judgement.reason,
-        notes=notes,
-    )
-
-
-def _judge(fit: Fit, exponent: Estimate, decades: float) -> Judgement:
-    """The rules of `vs_laws.verdict`, with the seeds' interval in place of the scatter's."""
-    if fit.verdict in (Verdict.TOO_FEW_LEVELS, Verdict.NON_MONOTONE):
-        return Judgement(fit.verdict, fit.reason)
-    if level := rules.flat(exponent.low, exponent.high):
-        return level
-    span = (exponent.high - exponent.low) * decades
-    if span > rules.MAX_DECADES:
-        reason = f"the 95% interval of the exponent leaves {span:.1f} decades over these budgets"
-        return Judgement(Verdict.UNIDENTIFIED, reason)
-    interval = f"[{exponent.low:.3g}, {exponent.high:.3g}]"
-    return rules.supported(f"the 95% interval of the exponent over seeds, {interval}, excludes 0")
-
-
-def _regress(x: Floats, y: Floats) -> PowerLaw:
-    """Least squares in log-log of every row (K, n), each with its own x; fields (K, 1)."""
-    known = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
-    log_x, log_y = (np.log(np.where(known, v, 1.0)) for v in (x, y))
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    mean_x = log_x.sum(axis=1, keepdims=True) / count
-    mean_y = log_y.sum(axis=1, keepdims=True) / count
-    offset = np.where(known, log_x - mean_x, 0.0)
-    spread = (offset**2).sum(axis=1, keepdims=True)
-    usable = spread > 1e-20
-    slope = (offset * (log_y - mean_y)).sum(axis=1, keepdims=True) / np.where(usable, spread, 1.0)
-    slope = np.where(usable, slope, np.nan)
-    return PowerLaw(np.exp(mean_y - slope * mean_x), slope)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What every fit returns: estimates, a verdict, a report, JSON and predictions with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite, isnan
 
@@ -46,7 +46,7 @@ class Estimate:
         finite = known[np.isfinite(known)]
         with np.errstate(over="ignore"):  # samples of β reach 1e300
             error = float(finite.std(ddof=1)) if finite.size == known.size else float("inf")
-        low, high = _percentiles(known[:, None])
+        low, high = percentiles(known[:, None])
         return cls(float(value), float(low[0]), float(high[0]), error, at_bound)
 
     def to_dict(self) -> dict[str, object]:
@@ -77,9 +77,9 @@ class Prediction:
     high: Floats
 
 
-@dataclass(frozen=True)
-class Fit[L: Law]:
-    """One fitted law.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What every fitted law reports, whatever its arguments.
 
     Attributes:
         form: the formula, in words.
@@ -91,12 +91,7 @@ class Fit[L: Law]:
         residuals: log(y) − log(fit) in the order of the data; NaN where a point was left out.
         verdict: whether the data support the law.
         reason: the sentence behind the verdict.
-        law: the fitted law; fields are scalars, or (G, 1) for G groups.
-        samples: the law of every bootstrap, fields (K, 1) or (K, G, 1); NaN where a bootstrap
-            could not be fitted; None without bootstraps.
-        covariance: (p, p), or (G, p, p), of the law's fields in their order, when known; used for
-            intervals without bootstraps. Rows of parameters at a bound are 0.
-        dof: degrees of freedom behind ``covariance``.
+        dof: degrees of freedom behind intervals without bootstraps.
         groups: labels of the G groups; empty for one law.
         notes: what a reader must know (dropped points, loss, convention).
     """
@@ -110,9 +105,6 @@ class Fit[L: Law]:
     residuals: Floats
     verdict: Verdict
     reason: str
-    law: L
-    samples: L | None = None
-    covariance: Floats | None = None
     dof: float = 0.0
     groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -121,6 +113,77 @@ class Fit[L: Law]:
     def supported(self) -> bool:
         """Whether the verdict is *supported*."""
         return self.verdict is Verdict.SUPPORTED
+
+    @property
+    def bootstraps(self) -> int:
+        """Number of bootstraps behind the intervals; 0 without any."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-able summary without the bootstrap samples; see `json_number` for non-finite values.
+
+        Keys: form, verdict, reason, parameters (name → value, low, high, std_error, at_bound),
+        loss, loss_name, n, r2_log, residuals, groups, bootstraps, notes.
+        """
+        return {
+            "form": self.form,
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "parameters": {name: p.to_dict() for name, p in self.parameters.items()},
+            "loss": json_number(self.loss),
+            "loss_name": self.loss_name,
+            "n": int(self.n),
+            "r2_log": json_number(self.r2_log),
+            "residuals": [json_number(r) for r in np.ravel(self.residuals)],
+            "groups": list(self.groups),
+            "bootstraps": self.bootstraps,
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        if self.bootstraps:
+            source = f"95% percentile intervals of {self.bootstraps} bootstraps"
+        elif self.dof > 0:
+            source = f"95% t intervals, {self.dof:g} degrees of freedom"
+        else:
+            source = "no intervals"
+        title = f"parameters ({source})"
+        if not self.supported:
+            title += f" -- NOT SUPPORTED BY THE DATA ({self.verdict}), do not extrapolate"
+        width = max((len(name) for name in self.parameters), default=0)
+        lines = [
+            f"[[{self.form}]]",
+            f"  verdict: {self.verdict} -- {self.reason}",
+            f"  n = {self.n}   {self.loss_name} = {self.loss:.6g}   R2 (log) = {self.r2_log:.4f}",
+            f"  {title}",
+            *(f"    {name:<{width}} = {p}" for name, p in self.parameters.items()),
+        ]
+        lines += ["  notes", *(f"    - {note}" for note in self.notes)] if self.notes else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit[L: Law](Report):
+    """One fitted law of one argument.
+
+    Attributes:
+        law: the fitted law; fields are scalars, or (G, 1) for G groups.
+        samples: the law of every bootstrap, fields (K, 1) or (K, G, 1); NaN where a bootstrap
+            could not be fitted; None without bootstraps.
+        covariance: (p, p), or (G, p, p), of the law's fields in their order, when known; used for
+            intervals without bootstraps. Rows of parameters at a bound are 0.
+    """
+
+    law: L
+    samples: L | None = None
+    covariance: Floats | None = None
+
+    @property
+    def bootstraps(self) -> int:
+        """Number of bootstraps behind the intervals; 0 without any."""
+        if self.samples is None:
+            return 0
+        return int(np.shape(getattr(self.samples, fields(self.samples)[0].name))[0])
 
     def predict(self, x: ArrayLike, *, group: str | None = None) -> Prediction:
         """Value and 95 % interval of the law (its mean curve, not a new noisy measurement) at x.
@@ -158,7 +221,7 @@ class Fit[L: Law]:
 
         value = chosen(self._evaluate(self.law, flat))
         if self.samples is not None:
-            low, high = _percentiles(chosen(self._evaluate(self.samples, flat)))
+            low, high = percentiles(chosen(self._evaluate(self.samples, flat)))
         elif self.covariance is not None and self.dof > 0:
             factor = np.exp(t_quantile(self.dof) * chosen(self._log_error(flat)))
             low, high = value / factor, value * factor
@@ -173,66 +236,26 @@ class Fit[L: Law]:
 
     def _log_error(self, x: Floats) -> Floats:
         """Standard error of log(law(x)) by the delta method, (…, m)."""
-        gradient = []
-        for entry in fields(self.law):
-            centre = np.asarray(getattr(self.law, entry.name), float)
-            step = 6e-6 * np.maximum(np.abs(centre), 1e-30)
-            up = replace(self.law, **{entry.name: centre + step})
-            down = replace(self.law, **{entry.name: centre - step})
-            gradient.append((np.log(up(x)) - np.log(down(x))) / (2.0 * step))
-        jacobian = np.stack(np.broadcast_arrays(*gradient), axis=-1)  # (…, m, p)
-        covariance = np.asarray(self.covariance, float)
-        variance = np.sum((jacobian @ covariance) * jacobian, axis=-1)
-        return np.sqrt(np.maximum(variance, 0.0))
+        jacobian = log_gradient(self.law, lambda law: law(x))
+        return delta_error(jacobian, np.asarray(self.covariance, float))
 
-    def to_dict(self) -> dict[str, object]:
-        """JSON-able summary without the bootstrap samples; see `json_number` for non-finite values.
 
-        Keys: form, verdict, reason, parameters (name → value, low, high, std_error, at_bound),
-        loss, loss_name, n, r2_log, residuals, groups, bootstraps, notes.
-        """
-        return {
-            "form": self.form,
-            "verdict": self.verdict.value,
-            "reason": self.reason,
-            "parameters": {name: p.to_dict() for name, p in self.parameters.items()},
-            "loss": json_number(self.loss),
-            "loss_name": self.loss_name,
-            "n": int(self.n),
-            "r2_log": json_number(self.r2_log),
-            "residuals": [json_number(r) for r in np.ravel(self.residuals)],
-            "groups": list(self.groups),
-            "bootstraps": self.bootstraps,
-            "notes": list(self.notes),
-        }
+def log_gradient[M](law: M, evaluate: Callable[[M], Floats]) -> Floats:
+    """Derivatives of ``log(evaluate(law))`` by the law's fields, in their order, (…, p)."""
+    gradient = []
+    for entry in fields(law):  # ty: ignore[invalid-argument-type]
+        centre = np.asarray(getattr(law, entry.name), float)
+        step = 6e-6 * np.maximum(np.abs(centre), 1e-30)
+        up = replace(law, **{entry.name: centre + step})  # ty: ignore[invalid-argument-type]
+        down = replace(law, **{entry.name: centre - step})  # ty: ignore[invalid-argument-type]
+        gradient.append((np.log(evaluate(up)) - np.log(evaluate(down))) / (2.0 * step))
+    return np.stack(np.broadcast_arrays(*gradient), axis=-1)
 
-    @property
-    def bootstraps(self) -> int:
-        """Number of bootstraps behind the intervals; 0 without any."""
-        if self.samples is None:
-            return 0
-        return int(np.shape(getattr(self.samples, fields(self.samples)[0].name))[0])
 
-    def __str__(self) -> str:
-        if self.samples is not None:
-            source = f"95% percentile intervals of {self.bootstraps} bootstraps"
-        elif self.dof > 0:
-            source = f"95% t intervals, {self.dof:g} degrees of freedom"
-        else:
-            source = "no intervals"
-        title = f"parameters ({source})"
-        if not self.supported:
-            title += f" -- NOT SUPPORTED BY THE DATA ({self.verdict}), do not extrapolate"
-        width = max((len(name) for name in self.parameters), default=0)
-        lines = [
-            f"[[{self.form}]]",
-            f"  verdict: {self.verdict} -- {self.reason}",
-            f"  n = {self.n}   {self.loss_name} = {self.loss:.6g}   R2 (log) = {self.r2_log:.4f}",
-            f"  {title}",
-            *(f"    {name:<{width}} = {p}" for name, p in self.parameters.items()),
-        ]
-        lines += ["  notes", *(f"    - {note}" for note in self.notes)] if self.notes else []
-        return "\n".join(lines)
+def delta_error(jacobian: Floats, covariance: Floats) -> Floats:
+    """Standard errors (…) of quantities with the gradient (…, p) in parameters."""
+    variance = np.sum((jacobian @ covariance) * jacobian, axis=-1)
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def json_number(value: float) -> float | str | None:
@@ -243,7 +266,7 @@ def json_number(value: float) -> float | str | None:
     return number if isfinite(number) else ("inf" if number > 0 else "-inf")
 
 
-def _percentiles(samples: Floats) -> tuple[Floats, Floats]:
+def percentiles(samples: Floats) -> tuple[Floats, Floats]:
     """2.5 % and 97.5 % percentiles over axis 0, leaving out NaN; NaN where nothing is left."""
     known = ~np.isnan(samples).all(axis=0)
     low, high = np.full(samples.shape[1:], np.nan), np.full(samples.shape[1:], np.nan)

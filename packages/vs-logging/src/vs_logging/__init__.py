@@ -6,6 +6,7 @@ from vs_logging.report import Imported, ImportReport, Skipped
 from vs_logging.sinks import Sink, TensorBoardSink, WandbSink
 from vs_logging.table import (
     CONFIG_COLUMNS,
+    IDENTITY_COLUMNS,
     OPTIONAL_SCHEMA,
     SCHEMA,
     RunTableError,
@@ -15,11 +16,13 @@ from vs_logging.table import (
 from vs_logging.tabular import import_csv
 from vs_logging.tensorboard import import_tensorboard
 from vs_logging.wandb import WandbApi, import_wandb
+from vs_logging.window import window_means
 from vs_logging.writer import RunWriter
 from vs_logging.zips import import_zip
 
 __all__ = [
     "CONFIG_COLUMNS",
+    "IDENTITY_COLUMNS",
     "OPTIONAL_SCHEMA",
     "SCHEMA",
     "ImportReport",
@@ -42,5 +45,6 @@ __all__ = [
     "run_id",
     "scan",
     "validate",
+    "window_means",
     "write_table",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from vs_logging.table import CONFIG_COLUMNS, OPTIONAL_SCHEMA, SCHEMA, run_id, validate
+from vs_logging.table import IDENTITY_COLUMNS, OPTIONAL_SCHEMA, SCHEMA, run_id, validate
 
 type Floats = NDArray[np.float64]
 
@@ -25,7 +25,8 @@ class Curves:
         seeds: Shape (S,) the seeds' numbers; their position by default.
         ends: Shape (S,) number of leading rows that are measurements; all by default.
         flags: Name → shape (S,), constant within a seed (``stopped_on_success``).
-        extra: Constant optional columns, hashed too (``passive_critic_width``).
+        extra: Constant optional columns, hashed too (``passive_critic_width``), as are the
+            ``IDENTITY_COLUMNS`` of ``config``.
     """
 
     config: Mapping[str, Any]
@@ -108,11 +109,10 @@ def _measured(curves: Curves) -> NDArray[np.bool_]:
 
 
 def _constants(runs: Sequence[Curves]) -> pl.DataFrame:
-    extras = list(dict.fromkeys(name for curves in runs for name in curves.extra))
+    settings = [{**curves.config, **curves.extra} for curves in runs]
     data: dict[str, list[Any]] = {"run": [*_run_ids(runs)]}
-    for name in CONFIG_COLUMNS:
-        data[name] = [c.config[name] for c in runs]
-    for name in extras:
-        data[name] = [c.extra.get(name) for c in runs]
+    for name in IDENTITY_COLUMNS:
+        if any(name in one for one in settings):
+            data[name] = [one.get(name) for one in settings]
     known = SCHEMA | OPTIONAL_SCHEMA
     return pl.DataFrame(data, schema={name: known[name] for name in data})

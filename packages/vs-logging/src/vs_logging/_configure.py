@@ -4,9 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vs_logging.table import CONFIG_COLUMNS, NULLABLE, RunTableError
+from vs_logging.table import CONFIG_COLUMNS, IDENTITY_COLUMNS, NULLABLE, RunTableError
 
-_INTEGERS = ("batch_size", "critic_params", "critic_width")
+_INTEGERS = (
+    "batch_size",
+    "critic_params",
+    "critic_width",
+    "passive_critic_width",
+    "passive_critic_params",
+)
 _FLOATS = ("utd", "learning_rate")
 
 _BENCHMARKS: tuple[tuple[str, str], ...] = (
@@ -37,8 +43,11 @@ def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
     missing = [n for n in CONFIG_COLUMNS if config.get(n) is None and n not in NULLABLE]
     if missing:
         raise RunTableError(f"the configuration lacks {', '.join(missing)}")
-    for name in CONFIG_COLUMNS:
-        config[name] = None if config.get(name) is None else _typed(name, config[name])
+    for name in IDENTITY_COLUMNS:
+        if config.get(name) is not None:
+            config[name] = _typed(name, config[name])
+        elif name in CONFIG_COLUMNS:
+            config[name] = None
     return config
 
 

@@ -18,8 +18,21 @@ _METRIC_NAMES = {"val_critic_loss": "validation_critic_loss"} | dict.fromkeys(
     RETURN_METRICS, "return_"
 )
 
-SIMBAV2_PARAMS = {128: 604362, 256: 2322634, 512: 9101514, 1024: 36028618, 2048: 143360202}
-"""Critic parameters by width, h1 tasks."""
+INPUT_SIZES = {
+    "acrobot-swingup": 7,
+    "cheetah-run": 23,
+    "finger-turn": 14,
+    "finger-turn_easy": 14,
+    "finger-turn_hard": 14,
+    "fish-swim": 29,
+    "hopper-hop": 19,
+    "quadruped-run": 90,
+    "walker-run": 30,
+    **dict.fromkeys((f"dog-{verb}" for verb in ("run", "stand", "trot", "walk")), 261),
+    **dict.fromkeys((f"humanoid-{verb}" for verb in ("run", "stand", "walk")), 88),
+    **dict.fromkeys((f"h1-{verb}-v0" for verb in ("crawl", "pole", "run", "stand", "walk")), 70),
+}
+"""Observation + action sizes of the papers' tasks."""
 
 BRO_SIZES = {
     "xs": 550_000,
@@ -36,7 +49,8 @@ class Member:
     """What a member's path says.
 
     Attributes:
-        config: Settings named by the path; ``variant`` holds the rest of the file name.
+        config: Settings named by the path; ``variant`` holds the rest of the file name, less what
+            names the passive critic.
         metric: The column its values go to.
         extra: Optional columns named by the path.
     """
@@ -67,6 +81,20 @@ class Grammar:
     step_every: int | None = None
     forward_filled: bool = False
     notes: tuple[str, ...] = ()
+
+
+def simbav2_params(env: str, width: int) -> int | None:
+    """Parameters of SimbaV2's two critics together, None for a task of unknown size.
+
+    Each has an embedding of the inputs and one constant, two blocks that widen fourfold, and a head
+    of 101 bins, with a scaler after every hyperspherical layer. Gives the published counts for h1
+    tasks: 604362, 2322634, 9101514, 36028618, 143360202 at widths 128 to 2048.
+    """
+    size = INPUT_SIZES.get(env)
+    if size is None:
+        return None
+    embedding, block, head = (size + 1) * width + width, 8 * width**2 + 5 * width, width**2 + width
+    return 2 * (embedding + 2 * block + head + 101 * width + 101)
 
 
 def _matcher(
@@ -120,7 +148,7 @@ def _bro(found: Mapping[str, str]) -> Member:
 
 def _simbav2(found: Mapping[str, str]) -> Member:
     width = int(found["width"])
-    size = {"critic_width": width, "critic_params": SIMBAV2_PARAMS.get(width)}
+    size = {"critic_width": width, "critic_params": simbav2_params(found["env"], width)}
     return Member(config=_common(found) | size, metric=_metric(found))
 
 
@@ -154,8 +182,8 @@ GRAMMARS: tuple[Grammar, ...] = (
         forward_filled=True,
         notes=(
             "in the published SimbaV2 files each seed column is already a mean over five seeds",
-            "learning_rate is the published 1e-4 and critic_params the published count by width "
-            "wherever the file name does not say",
+            "learning_rate is the published 1e-4 wherever the file name does not say; critic_params "
+            "follows from the width and the task's observation and action size",
         ),
     ),
     Grammar(

@@ -58,9 +58,9 @@ def rows_frame(rows: list[dict[str, Any]], constants: Mapping[str, object]) -> p
     try:
         frame = frame.with_columns(
             pl.lit(constants[name], dtype=dtype).alias(name)
-            for name, dtype in SCHEMA.items()
+            for name, dtype in (SCHEMA | OPTIONAL_SCHEMA).items()
             if name in constants
         )
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise RunTableError(f"config: a value has the wrong type ({error})") from error
-    return frame.select(*SCHEMA, *(name for name in own if name not in SCHEMA))
+    return frame.select(*SCHEMA, *(name for name in frame.columns if name not in SCHEMA))

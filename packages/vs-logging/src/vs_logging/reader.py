@@ -11,7 +11,13 @@ import polars as pl
 
 from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_document, read_rows, rows_frame
-from vs_logging.table import CONFIG_COLUMNS, RunTableError, check_columns, conform, validate
+from vs_logging.table import (
+    RunTableError,
+    check_columns,
+    conform,
+    constant_columns,
+    validate,
+)
 
 type Paths = str | Path | Iterable[str | Path]
 
@@ -161,8 +167,8 @@ def _live_rows(folder: Path) -> pl.LazyFrame | None:
     if not rows:
         return None
     document = read_document(folder / METADATA)
-    constants = {name: document["config"].get(name) for name in CONFIG_COLUMNS}
-    return rows_frame(rows, {"run": document["run"]} | constants).lazy()
+    constants = {"run": document["run"]} | constant_columns(document["config"])
+    return rows_frame(rows, constants).lazy()
 
 
 def _parquet(out: str | Path) -> Path:

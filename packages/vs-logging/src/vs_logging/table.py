@@ -29,6 +29,7 @@ SCHEMA: dict[str, pl.DataType] = {
 """The columns every run table has, in order."""
 
 OPTIONAL_SCHEMA: dict[str, pl.DataType] = {
+    "variant": pl.String(),
     "stopped_on_success": pl.Boolean(),
     "passive_critic_width": pl.Int64(),
     "passive_critic_params": pl.Int64(),
@@ -45,10 +46,23 @@ CONFIG_COLUMNS: tuple[str, ...] = (
     "critic_params",
     "critic_width",
 )
-"""The columns that are constant within a run."""
+"""The columns that every run table has and that are constant within a run."""
+
+IDENTITY_COLUMNS: tuple[str, ...] = (
+    *CONFIG_COLUMNS,
+    "variant",
+    "passive_critic_width",
+    "passive_critic_params",
+)
+"""What tells runs apart, as far as columns do; of the last three a table may have any."""
 
 NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_"})
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""
+
+
+def constant_columns(config: Mapping[str, object]) -> dict[str, object]:
+    """What of a configuration goes into columns: all of the required ones, the others if there."""
+    return {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
 
 
 class RunTableError(ValueError):
@@ -193,12 +207,13 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 
 
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
-    distinct = table.select("run", *CONFIG_COLUMNS).unique(maintain_order=True)
+    columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
+    distinct = table.select("run", *columns).unique(maintain_order=True)
     twice = distinct.filter(pl.col("run").is_duplicated())
     if not twice.is_empty():
         run = twice["run"][0]
         rows = twice.filter(pl.col("run") == run)
-        name = next(c for c in CONFIG_COLUMNS if rows[c].n_unique() > 1)
+        name = next(c for c in columns if rows[c].n_unique() > 1)
         values = rows[name].unique(maintain_order=True)
         raise RunTableError(
             f"{source}: run {run} has {name} {values[0]!r} in one row and {values[1]!r} in another;"

@@ -21,7 +21,15 @@ from typing import Self
 
 from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_rows, rows_frame
-from vs_logging.table import CONFIG_COLUMNS, NULLABLE, SCHEMA, RunTableError, run_id, validate
+from vs_logging.table import (
+    CONFIG_COLUMNS,
+    NULLABLE,
+    SCHEMA,
+    RunTableError,
+    constant_columns,
+    run_id,
+    validate,
+)
 
 
 class RunWriter:
@@ -65,8 +73,7 @@ class RunWriter:
             raise RunTableError(f"config: missing {', '.join(missing)}")
         self.run = run_id(config)
         self.folder = Path(root) / self.run
-        constants = {name: config.get(name) for name in CONFIG_COLUMNS}
-        self._constants = {"run": self.run} | constants
+        self._constants = {"run": self.run} | constant_columns(config)
         probe = rows_frame([{"seed": 0, "env_step": 0, "return_": None}], self._constants)
         validate(probe, source="config")
 

@@ -3,15 +3,17 @@
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from vs_logging._assemble import Curves, assemble, duplicate_seeds
 from vs_logging._configure import check_constants, complete_config
+from vs_logging._ends import cut_at_true_ends
 from vs_logging._grammars import GRAMMARS, Grammar, Member
 from vs_logging._zipfile import check_name, members, open_zip, read_array
 from vs_logging.report import Imported, ImportReport, OnError, Problems
@@ -27,13 +29,6 @@ class _Array:
     values: Floats
 
 
-@dataclass(frozen=True)
-class _Ends:
-    rows: NDArray[np.int64]
-    filled: NDArray[np.bool_]
-    unexplained: int
-
-
 def import_zip(
     path: str | Path,
     *,
@@ -44,10 +39,11 @@ def import_zip(
 ) -> Imported:
     """Import a zip of ``.npy`` arrays, one per configuration and metric.
 
-    The returns of the ``bro`` and ``simbav2`` files go on after a seed stopped (on success), filled
-    forward with its last value. A seed's true end is where the trailing NaN of its ``critic_loss``
-    starts; rows after it are no measurements and are dropped, and the seed's rows carry
-    ``stopped_on_success = True``. A seed whose returns still change after that point is kept whole.
+    The returns of the ``bro`` and ``simbav2`` files go on after a seed stopped, filled forward with
+    its last value. A seed's true end is where the trailing NaN of its ``critic_loss`` starts; rows
+    after it are no measurements and are dropped. A seed whose returns still change after that point
+    is kept whole. Rows of a seed that stopped on success carry ``stopped_on_success = True``: see
+    ``vs_logging._ends`` for how that is told from a process that died.
 
     Args:
         path: The archive; nothing of it is unpacked to disk.
@@ -72,28 +68,14 @@ def import_zip(
         cells = _cells(archive, infos, chosen, given, problems)
     if not cells:
         raise problems.nothing_left(f"members like {chosen.example}")
-    runs: list[Curves] = []
-    after_end = unexplained = unknown = 0
-    for curves in cells:
-        ends = _true_ends(curves) if chosen.forward_filled else None
-        if ends is not None:
-            unexplained += ends.unexplained
-            if drop_after_end:
-                after_end += int((len(curves.steps) - ends.rows).sum())
-                curves = replace(curves, ends=ends.rows)
-            curves = replace(curves, flags={"stopped_on_success": ends.filled})
-        unknown += chosen.forward_filled and ends is None
-        runs.append(curves)
-    table = assemble(runs, source=str(path))
     notes = list(chosen.notes)
-    if unknown:
-        notes.append(
-            f"{unknown} runs have no critic_loss: forward-filled rows cannot be told, all are kept"
-        )
-    if unexplained:
-        notes.append(
-            f"{unexplained} seeds' returns change after their critic_loss ends: kept to the end"
-        )
+    runs, after_end = cells, 0
+    if chosen.forward_filled:
+        runs, after_end, found = cut_at_true_ends(cells, drop_after_end=drop_after_end)
+        notes += found
+    table = assemble(runs, source=str(path))
+    if unsized := _without_params(table):
+        notes.append(f"critic_params is not known for {unsized}: null")
     report = ImportReport(
         source=str(path),
         grammar=chosen.name,
@@ -106,6 +88,12 @@ def import_zip(
         notes=tuple(notes),
     )
     return Imported(table, report)
+
+
+def _without_params(table: pl.DataFrame) -> str:
+    """Tasks of which some run has no parameter count, though its width is known."""
+    rows = table.filter(pl.col("critic_params").is_null(), pl.col("critic_width").is_not_null())
+    return ", ".join(rows["env"].unique().sort())
 
 
 def _named_members(archive: zipfile.ZipFile, problems: Problems) -> dict[str, zipfile.ZipInfo]:
@@ -230,20 +218,3 @@ def _joined(array: _Array, returns: _Array) -> Floats:
             f"{returns.values.shape}; expected the same evaluations and seeds"
         )
     return array.values
-
-
-def _true_ends(curves: Curves) -> _Ends | None:
-    """Where each seed's measurements end, told by its critic loss; None when there is none."""
-    loss = curves.diagnostics.get("critic_loss")
-    if loss is None or np.isnan(loss).all():
-        return None
-    length = len(curves.steps)
-    logged = ~np.isnan(loss)
-    ends = length - np.argmax(logged[::-1], axis=0)
-    ends[~logged.any(axis=0)] = length
-    # Forward fill repeats the last value; what changes after the end was measured after all.
-    last = curves.returns[ends - 1, np.arange(len(ends))]
-    after = np.arange(length)[:, None] >= ends
-    same = (curves.returns == last) | np.isnan(curves.returns)
-    changes = (after & ~same).any(axis=0)
-    return _Ends(np.where(changes, length, ends), (ends < length) & ~changes, int(changes.sum()))

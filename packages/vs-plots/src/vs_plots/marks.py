@@ -113,7 +113,9 @@ def log_limits(core: list[FloatArray], soft: list[FloatArray]) -> tuple[float, f
     return float(low / margin), float(high * margin**1.3)
 
 
-def draw_points(ax: Axes, points: Points, *, label: str, censored_label: str) -> None:
+def draw_points(
+    ax: Axes, points: Points, *, label: str, censored_label: str, color: str | None = None
+) -> None:
     """Draws points; the y limits must be final, because open intervals run out of the panel.
 
     Args:
@@ -121,13 +123,15 @@ def draw_points(ax: Axes, points: Points, *, label: str, censored_label: str) ->
         points: what to draw.
         label: legend entry of the points the law saw.
         censored_label: legend entry of the triangles at the top.
+        color: of one series among several, whose legend is the caller's; by default black, held
+            out orange.
     """
     bottom, top = ax.get_ylim()
     groups = (
-        (~points.held_out, label, MEASURED, "o", MEASURED),
-        (points.held_out, "held out", HELD_OUT, "D", "white"),
+        (~points.held_out, label, color or MEASURED, "o", color or MEASURED),
+        (points.held_out, "held out" if color is None else "_", color or HELD_OUT, "D", "white"),
     )
-    for mask, name, color, marker, face in groups:
+    for mask, name, shade, marker, face in groups:
         reached = mask & np.isfinite(points.value)
         x = points.x[reached]
         low, high = points.low[reached], points.high[reached]
@@ -136,18 +140,18 @@ def draw_points(ax: Axes, points: Points, *, label: str, censored_label: str) ->
             x[ends],
             np.clip(low[ends], bottom / _FAR, top * _FAR),
             np.clip(high[ends], bottom / _FAR, top * _FAR),
-            colors=color,
+            colors=shade,
             linewidth=0.9,
             zorder=3,
         )
-        _at_top(ax, x[high == np.inf], color=color, size=2.5, face=color, label=None)
+        _at_top(ax, x[high == np.inf], color=shade, size=2.5, face=shade, label=None)
         if reached.any():
             ax.plot(
                 x,
                 points.value[reached],
                 linestyle="none",
                 marker=marker,
-                color=color,
+                color=shade,
                 markerfacecolor=face,
                 markersize=4,
                 markeredgewidth=1,
@@ -157,12 +161,14 @@ def draw_points(ax: Axes, points: Points, *, label: str, censored_label: str) ->
         lost = mask & (points.value == np.inf)
         known = lost & (points.low > 0) & np.isfinite(points.low)
         ax.vlines(
-            points.x[known], points.low[known], top * _FAR, colors=color, linewidth=0.9, zorder=3
+            points.x[known], points.low[known], top * _FAR, colors=shade, linewidth=0.9, zorder=3
         )
-        _at_top(ax, points.x[lost], color=color, size=5, face="white", label=censored_label)
+        _at_top(ax, points.x[lost], color=shade, size=5, face="white", label=censored_label)
 
 
-def draw_line(ax: Axes, line: Line, *, label: str, verdict: str | None) -> None:
+def draw_line(
+    ax: Axes, line: Line, *, label: str, verdict: str | None, color: str | None = None
+) -> None:
     """Draws a law and its band: solid when supported (or not judged), else thin, grey and dashed.
 
     Args:
@@ -170,33 +176,35 @@ def draw_line(ax: Axes, line: Line, *, label: str, verdict: str | None) -> None:
         line: what to draw.
         label: legend entry.
         verdict: the fit's verdict; anything but "supported" is said in the legend too.
+        color: of one series among several, whose legend is the caller's; kept, dashed, when the
+            law is not supported.
     """
     bottom, top = ax.get_ylim()
     low = np.clip(line.low, bottom / _FAR, top * _FAR)
     high = np.clip(line.high, bottom / _FAR, top * _FAR)
     drawn = ~np.isnan(low) & ~np.isnan(high)
     trusted = verdict is None or verdict == SUPPORTED
-    color = LAW if trusted else GREY
+    shade = color or (LAW if trusted else GREY)
     if drawn.any():
         ax.fill_between(
             line.x,
             low,
             high,
             where=drawn.tolist(),
-            color=color,
+            color=shade,
             alpha=0.18,
             linewidth=0,
-            label="95 % interval",
+            label="95 % interval" if color is None else "_",
         )
     value = np.where(np.isfinite(line.value), line.value, np.nan)
     ax.plot(
         line.x,
         value,
-        color=color,
+        color=shade,
         zorder=2.5,
         linestyle="-" if trusted else (0, (4, 2)),
         linewidth=1.4 if trusted else 1.0,
-        label=label if trusted else "unsupported law",
+        label=label if trusted or color is not None else "unsupported law",
     )
 
 

@@ -28,6 +28,11 @@ def count_label(value: float) -> str:
     return f"{value:.4g}"
 
 
+def rounded_count_label(value: float) -> str:
+    """Formats a count to two digits, for legends: 2.3M critic parameters."""
+    return count_label(float(f"{value:.2g}"))
+
+
 def flops_label(value: float) -> str:
     """Formats FLOPs as a power of ten, with a factor of two digits where it is not one."""
     if value <= 0:
@@ -69,6 +74,7 @@ SIGMA = Quantity("Updates-to-data ratio σ", 2, plain_label)
 DATA = Quantity("$D_J$ (env steps)", 10, count_label)
 COMPUTE = Quantity("$C_J$ (FLOPs)", 10, flops_label)
 BUDGET = Quantity("Budget $F$ (FLOPs)", 10, flops_label)
+CRITIC_PARAMS = Quantity("Critic parameters $N$", 10, count_label)
 BATCH_SIZE = Quantity("Batch size $B$", 2, plain_label)
 LEARNING_RATE = Quantity("Learning rate η", 10, rate_label)
 

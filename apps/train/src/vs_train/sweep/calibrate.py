@@ -14,13 +14,14 @@ import numpy as np
 from vs_envs import task
 
 from vs_train.config import TrainConfig
-from vs_train.run import Trainer
+from vs_train.programs import Programs
 from vs_train.sweep.cells import agent_updates
 from vs_train.sweep.child import child_environment, decoded, encoded
 
-_FIRST = 3  # calls that compile
+_FIRST = 3  # measurements that compile
 _COLLECTING = 30
 _LEARNING = 100
+_BLOCK = 20  # environment steps of one measurement where they need no call each
 _SECONDS = 2.0
 
 
@@ -44,7 +45,7 @@ def kind(config: TrainConfig) -> TrainConfig:
     return replace(
         config,
         utd=1.0,
-        warmup_steps=_FIRST + _COLLECTING,
+        warmup_steps=(_FIRST + _COLLECTING) * _block(config),
         steps=1_000_000,
         eval_every=1_000_000,
         eval_episodes=1,
@@ -107,24 +108,29 @@ def calibrate(
 
 def measure(config: TrainConfig) -> Speed:
     """Measure one kind of cell in this process."""
-    begun = time.perf_counter()
-    trainer = Trainer(config)
+    begun, block = time.perf_counter(), _block(config)
+    programs = Programs(config)
     for _ in range(_FIRST):
-        trainer.advance()
-    step = float(np.median([_timed(trainer) for _ in range(_COLLECTING)]))
+        _timed(programs, block)
+    step = float(np.median([_timed(programs, block) for _ in range(_COLLECTING)]))
     for _ in range(_FIRST):
-        trainer.advance()
-    start = time.perf_counter() - begun - _COLLECTING * step
-    both, until = [_timed(trainer)], time.perf_counter() + _SECONDS
+        _timed(programs, block)
+    start = time.perf_counter() - begun - _COLLECTING * block * step
+    both, until = [_timed(programs, block)], time.perf_counter() + _SECONDS
     while len(both) < _LEARNING and time.perf_counter() < until:
-        both.append(_timed(trainer))
+        both.append(_timed(programs, block))
     return Speed(step=step, update=max(0.0, float(np.median(both)) - step), start=start)
 
 
-def _timed(trainer: Trainer) -> float:
+def _block(config: TrainConfig) -> int:
+    return _BLOCK if config.backend == "mjx" else 1
+
+
+def _timed(programs: Programs, steps: int) -> float:
+    """Return the seconds per environment step."""
     begun = time.perf_counter()
-    trainer.advance()
-    return time.perf_counter() - begun
+    programs.advance(programs.env_step + steps)
+    return (time.perf_counter() - begun) / steps
 
 
 def main() -> None:

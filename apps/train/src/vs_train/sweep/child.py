@@ -9,20 +9,29 @@ from vs_train.config import TrainConfig
 from vs_train.workers import _ONE_THREAD
 
 
-def child_environment(*, cache: Path | None = None) -> dict[str, str]:
-    """Return the environment of a process that computes on one thread.
+def child_environment(
+    *, cache: Path | None = None, threads: int = 1, gpus: float = 0
+) -> dict[str, str]:
+    """Return the environment of a process that computes on one thread, or on so many.
 
     Processes that each take all cores are slower than one alone.
 
     Args:
         cache: folder of compiled programs that the processes share.
+        threads: for XLA.
+        gpus: below 1, the share of one's memory that it takes, as others have the rest.
     """
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
-    shared = {}
+    added = {}
+    if threads == 1:
+        added["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
+    else:
+        added["NPROC"] = str(threads)  # what XLA takes for the number of cores
     if cache is not None:
-        shared["JAX_COMPILATION_CACHE_DIR"] = str(cache.absolute())
-        shared["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    return os.environ | {"XLA_FLAGS": flags} | shared
+        added["JAX_COMPILATION_CACHE_DIR"] = str(cache.absolute())
+        added["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    if 0 < gpus < 1:
+        added["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * gpus:.3f}"
+    return os.environ | added
 
 
 def encoded(config: TrainConfig) -> str:

@@ -7,8 +7,8 @@ from functools import cache
 from vs_agents import ActorCriticConfig, UpdateFlops, measured_flops
 from vs_envs import task
 
+from vs_train.cell import agent_config
 from vs_train.config import TrainConfig
-from vs_train.run import agent_config
 from vs_train.sweep.calibrate import Speed, kind, seconds_of
 from vs_train.sweep.cells import agent_updates, cell_flops
 from vs_train.sweep.pool import makespan

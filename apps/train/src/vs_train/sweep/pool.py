@@ -3,25 +3,18 @@
 import heapq
 import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from vs_train.config import TrainConfig
 from vs_train.stop import StopRequest
+from vs_train.sweep.attempt import WORKER, Attempt, Said
 from vs_train.sweep.cells import Cell, cell_flops, survey
-from vs_train.sweep.child import child_environment, encoded
-from vs_train.sweep.records import COMPILED, Record, log_path, pool_lock, write_record
-
-WORKER = (sys.executable, "-m", "vs_train.sweep.worker")
-_RECORD_EVERY = 2.0  # seconds
+from vs_train.sweep.child import child_environment
+from vs_train.sweep.records import COMPILED, Record, pool_lock
 
 
 class Watcher(Protocol):
@@ -39,7 +32,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a pool has done.
+    """What a pool, or a cluster, has done.
 
     Attributes:
         done: cells finished by it.
@@ -50,6 +43,16 @@ class Outcome:
     done: list[Cell] = field(default_factory=list)
     failed: list[tuple[Cell, str]] = field(default_factory=list)
     stopped: list[Cell] = field(default_factory=list)
+
+    def take(self, cell: Cell, record: Record) -> None:
+        """Add a cell that has ended."""
+        match record.state:
+            case "done":
+                self.done.append(cell)
+            case "stopped":
+                self.stopped.append(cell)
+            case _:
+                self.failed.append((cell, record.error or ""))
 
 
 def cores() -> int:
@@ -103,11 +106,13 @@ def run_sweep(
         ValueError: if another pool is at work in ``out``, or it holds other seeds.
     """
     out.mkdir(parents=True, exist_ok=True)
-    outcome, said = Outcome(), queue.Queue[tuple[_Worker, int | None]]()
+    outcome = Outcome()
+    said: Said = queue.Queue()
+    environment = child_environment(cache=out / COMPILED)
     with ExitStack() as stack:
         lock = stack.enter_context(pool_lock(out, workers=workers))
         waiting = longest_first(survey(configs, out))[::-1]
-        running: list[_Worker] = []
+        running: list[Attempt] = []
         stack.callback(lambda: [worker.kill() for worker in running])
         while running or waiting:
             if stop.signum is not None:
@@ -116,7 +121,15 @@ def run_sweep(
                 for worker in running:
                     worker.stop()
             while waiting and len(running) < workers:
-                worker = _Worker(waiting.pop(), out, checkpoint_every, command, lock, said)
+                worker = Attempt(
+                    waiting.pop(),
+                    out,
+                    checkpoint_every=checkpoint_every,
+                    environment=environment,
+                    said=said,
+                    command=command,
+                    inherited=(lock,),
+                )
                 running.append(worker)
                 watcher.begin(worker.cell)
             try:
@@ -130,109 +143,5 @@ def run_sweep(
             running.remove(worker)
             record = worker.end()
             watcher.end(worker.cell, record)
-            match record.state:
-                case "done":
-                    outcome.done.append(worker.cell)
-                case "stopped":
-                    outcome.stopped.append(worker.cell)
-                case _:
-                    outcome.failed.append((worker.cell, record.error or ""))
+            outcome.take(worker.cell, record)
     return outcome
-
-
-class _Worker:
-    """One cell's process."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        out: Path,
-        checkpoint_every: int,
-        command: tuple[str, ...],
-        lock: int,
-        said: "queue.Queue[tuple[_Worker, int | None]]",
-    ) -> None:
-        self.cell, self._out, self._said = cell, out, said
-        self._asked = False
-        start = cell.start or 0
-        self._record = Record(
-            cell=cell.label, state="running", first_step=start, env_step=start, seconds=0.0
-        )
-        self._first: float | None = None
-        self._written = 0.0
-        self._write()
-        with log_path(out, cell.name).open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=child_environment(cache=out / COMPILED),
-                bufsize=0,
-                start_new_session=True,  # Ctrl-C is for the pool, which asks
-                pass_fds=(lock,),
-            )
-        order = f"{encoded(cell.config)}\n{out.absolute()}\n{checkpoint_every}\n"
-        with suppress(BrokenPipeError):  # it has ended already: its log says why
-            _pipe(self._process.stdin).write(order.encode())
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def reached(self, env_step: int) -> None:
-        """Take note of progress."""
-        now = time.monotonic()
-        warmup = self.cell.config.choices.warmup_steps
-        if self._first is None or self._record.first_step <= warmup < env_step:
-            self._first = now  # again once it learns: compiling is not its pace
-            self._record = replace(self._record, first_step=env_step)
-        self._record = replace(self._record, env_step=env_step, seconds=now - self._first)
-        if now - self._written > _RECORD_EVERY:
-            self._write()
-
-    def stop(self) -> None:
-        """Ask for a checkpoint and the end, once."""
-        if not self._asked:
-            self._asked = True
-            self._process.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it at once; its checkpoint is whole."""
-        self._process.kill()
-        self._process.wait()
-        _pipe(self._process.stdin).close()
-
-    def end(self) -> Record:
-        """Return how it ended, after it has closed its output."""
-        code = self._process.wait()
-        _pipe(self._process.stdin).close()
-        if code == 0:
-            self._record = replace(self._record, state="done", env_step=self.cell.config.steps)
-        elif self._asked and code in (128 + signal.SIGTERM, -signal.SIGTERM):
-            self._record = replace(self._record, state="stopped")
-        else:
-            self._record = replace(self._record, state="failed", error=self._error(code))
-        self._write()
-        return self._record
-
-    def _error(self, code: int) -> str:
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        log = log_path(self._out, self.cell.name).read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in log.splitlines() if line.strip()]
-        return lines[-1] if lines else f"ended with status {code}"
-
-    def _listen(self) -> None:
-        with _pipe(self._process.stdout) as output:
-            for line in output:
-                if line.strip().isdigit():
-                    self._said.put((self, int(line)))
-        self._said.put((self, None))
-
-    def _write(self) -> None:
-        self._written = time.monotonic()
-        write_record(self._out, self.cell.name, self._record)
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise RuntimeError("the worker was started without pipes")
-    return pipe

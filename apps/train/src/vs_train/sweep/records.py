@@ -1,8 +1,9 @@
 """The sweep's own files in its folder, beside the run table.
 
 * ``spec.toml``, and ``spec_2.toml`` … for others that were run there later
-* ``cells/<cell>.json``: how far the last attempt at a cell came; ``<cell>.log``: what it said
-* ``sweep.lock``: held by the pool and its workers while they work
+* ``cells/<cell>.json``: how far the last attempt at a cell came; ``<cell>.log``: what it said;
+  ``<cell>.lock``: held by the process that trains it
+* ``sweep.lock``: held by whoever runs the sweep, and by a pool's workers, while they work
 * ``compiled/``: compiled programs, shared by all workers
 """
 
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from vs_train.stop import StopRequest
 
 COMPILED = "compiled"
 _LOCK = "sweep.lock"
@@ -111,6 +114,34 @@ def pool_workers(out: Path) -> tuple[int | None, bool]:
     except FileNotFoundError:
         return None, False
     return (json.loads(text)["workers"] if text else None), at_work
+
+
+@contextmanager
+def cell_lock(out: Path, name: str, *, stop: StopRequest) -> Generator[bool]:
+    """Wait until nobody else trains a cell, and hold it; yields False when asked to stop before.
+
+    A cluster may start a cell again while the process that trained it, on another node perhaps,
+    still writes its checkpoint.
+    """
+    path = _cell_lock_path(out, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        while not (held := _take(file.fileno())) and stop.signum is None:
+            time.sleep(0.2)
+        yield held
+
+
+def cell_at_work(out: Path, name: str) -> bool:
+    """Tell whether a process trains a cell now, here or on another node."""
+    try:
+        with _cell_lock_path(out, name).open("a") as file:
+            return not _take(file.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def _cell_lock_path(out: Path, name: str) -> Path:
+    return out / "cells" / f"{name}.lock"
 
 
 def _take(descriptor: int) -> bool:

@@ -66,6 +66,7 @@ class Constants:
     backend: Literal["python", "envpool", "mjx"] | None = None
     passive_critic_width: int | None = None
     diagnostics: Literal["none", "memory", "validation"] | None = None
+    lanes_per_program: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from vs_train.config import TrainConfig
 from vs_train.sweep.cells import Cell, cell_flops, survey
 from vs_train.sweep.pool import longest_first, makespan
-from vs_train.sweep.records import Record, pool_workers, read_record
+from vs_train.sweep.records import Record, cell_at_work, pool_workers, read_record
 
 type State = Literal["done", "running", "failed", "waiting"]
 
@@ -43,8 +43,8 @@ class Status:
 
     Attributes:
         cells: all of them; what still has to be done in the order in which it begins.
-        at_work: whether a pool runs now.
-        workers: processes of the last pool, None before any.
+        at_work: whether a pool runs now, or jobs that a lost one has left on a cluster.
+        workers: cells at a time of the last run, None before any.
         seconds_left: until all are done with as many workers; None when unknown.
     """
 
@@ -79,6 +79,7 @@ def sweep_status(configs: Iterable[TrainConfig], out: Path) -> Status:
     cells = survey(configs, out)
     ordered = [cell for cell in cells if cell.done] + longest_first(cells)
     records = {cell.name: read_record(out, cell.name) for cell in ordered}
+    at_work = at_work or any(cell_at_work(out, cell.name) for cell in ordered)
     pace = _Pace(ordered, records)
     statuses = [_status(cell, records[cell.name], pace, at_work=at_work) for cell in ordered]
     left = [cell.seconds_left for cell in statuses if cell.state != "done"]

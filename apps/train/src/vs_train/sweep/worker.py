@@ -2,7 +2,8 @@
 
 Standard input: a line with the cell as JSON, one with the folder, one with the steps between
 checkpoints; its end means that the pool is gone. Standard output: the env step reached, one per
-line, the first one where it begins. Ends with 0 when the cell is finished, 143 when stopped.
+line, the first one where it begins. Standard error: warnings, and why it failed as the last line.
+Ends with 0 when the cell is finished, 143 when stopped.
 """
 
 import os
@@ -10,11 +11,15 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
-from vs_train.record import checkpoint_step, train_and_record
+from vs_train.config import TrainConfig
+from vs_train.record import checkpoint_step, is_finished, train_and_record
 from vs_train.stop import Stopped, StopRequest
+from vs_train.sweep.cells import Cell
 from vs_train.sweep.child import decoded
+from vs_train.sweep.records import cell_lock
 
 
 def main() -> None:
@@ -24,6 +29,14 @@ def main() -> None:
     config, out = decoded(sys.stdin.readline()), Path(sys.stdin.readline().rstrip("\n"))
     every = int(sys.stdin.readline())
     threading.Thread(target=_stop_without_pool, args=(stop,), daemon=True).start()
+    with cell_lock(out, Cell(config, done=False).name, stop=stop) as held:
+        if not held:
+            sys.exit(128 + (stop.signum or signal.SIGTERM))
+        if not is_finished(config, out):  # as it may be by the time a cluster starts it again
+            _train(config, out, every, stop)
+
+
+def _train(config: TrainConfig, out: Path, every: int, stop: StopRequest) -> None:
     start = checkpoint_step(config, out)
     told = 0.0
 
@@ -42,6 +55,10 @@ def main() -> None:
             continue
     except Stopped as stopped:
         sys.exit(128 + stopped.signum)
+    except Exception as error:
+        traceback.print_exc()  # some end with remarks
+        lines = str(error).strip().splitlines() or [""]
+        sys.exit(f"{type(error).__name__}: {lines[0]}")
 
 
 def _stop_without_pool(stop: StopRequest) -> None:

@@ -1,0 +1,84 @@
+"""What a study found, in words and tables: nothing is called a law that the data do not support."""
+
+from rich.console import Console
+from rich.table import Table
+from vs_analyze.report import interval
+
+from vs_quickstart.study import HeldOut, Outcome
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Print the laws' verdicts, the predictions beside the measurements, and what to make of it."""
+    for one in outcome.held_out:
+        _print_one(one, outcome, console)
+    console.print(f"\nreport: {outcome.page}", highlight=False, soft_wrap=True)
+
+
+def verdict(one: HeldOut) -> str:
+    """Say in a sentence or two what the comparison is worth."""
+    data = [check for check in one.checks if check.quantity == "data"]
+    supported = {e.level for e in one.predicted.levels if e.verdict == "supported"}
+    inside = [check.level for check in data if check.covered]
+    parts = []
+    if not data:
+        parts.append("The run reaches none of the predicted levels: the prediction failed.")
+    else:
+        parts.append(
+            f"{len(inside)} of {len(data)} intervals agree with the measurement; "
+            f"{len(supported)} of {len(one.predicted.levels)} data laws are supported."
+        )
+    if one.unreached and data:
+        levels = ", ".join(f"{level:g}" for level in one.unreached)
+        parts.append(f"The run does not reach {levels}, although a law predicts it.")
+    if len(supported) < len(one.predicted.levels):
+        parts.append(
+            "So small a study does not carry a law at every level: read those as guesses, and run "
+            "more utd values, seeds or steps."
+        )
+    return " ".join(parts)
+
+
+def _print_one(one: HeldOut, outcome: Outcome, console: Console) -> None:
+    predicted, sigma = one.predicted, f"{one.predicted.sigma:g}"
+    console.rule(f"{predicted.env}: predicted and measured at utd {sigma}", align="left")
+    table = Table()
+    for name in ("quantity", "exponent [95 %]", f"predicted at utd {sigma}", "run", "verdict"):
+        table.add_column(name)
+    for law, estimate, run in (
+        (outcome.study.batch_size, predicted.batch_size, f"{one.run.batch_size}"),
+        (outcome.study.learning_rate, predicted.learning_rate, f"{one.run.learning_rate:g}"),
+    ):
+        table.add_row(
+            law.name.replace("_", " "),
+            interval(law.fit.parameters["exponent"]),
+            interval(estimate),
+            run,
+            str(law.fit.verdict),
+        )
+    console.print(table)
+    table = Table()
+    for name in ("level", "quantity", "predicted", "measured", "agree", "law"):
+        table.add_column(name)
+    verdicts = {entry.level: entry.verdict for entry in predicted.levels}
+    for check in one.checks:
+        table.add_row(
+            f"{check.level:g}",
+            {"data": "env steps", "compute": "FLOPs"}[check.quantity],
+            interval(check.predicted["law"]),
+            interval(check.measured),
+            "yes" if check.covered else "no",
+            verdicts[check.level],
+        )
+    console.print(table)
+    console.print(verdict(one), highlight=False, soft_wrap=True)
+    if one.advantage is not None:
+        factor, level = one.advantage
+        console.print(
+            f"At level {level:g} the run with the predicted hyperparameters needs {1 / factor:.2f} times "
+            f"the data of the one that keeps batch size {one.baseline.batch_size} and learning rate "
+            f"{one.baseline.learning_rate:g}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for warning in predicted.warnings:
+        console.print(f"! {warning}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,76 @@
+"""What a training cell consists of: its agents' algorithm, its lanes, what an evaluation finds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from vs_agents import ActorCriticConfig, BROConfig, FullBROConfig, SACConfig
+from vs_envs import task
+
+from vs_train.acting import environments_of
+from vs_train.config import Backend, TrainConfig
+
+_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One evaluation of every lane.
+
+    Attributes:
+        env_step: environment steps of training so far.
+        updates: critic updates of each agent so far.
+        returns: ``(lanes,)`` mean undiscounted return; NaN where the agent has diverged.
+        metrics: name to ``(lanes,)`` means over the steps with an update since the evaluation
+            before, NaN values left out; and the diagnostics, measured now.
+    """
+
+    env_step: int
+    updates: int
+    returns: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+
+def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the learning rate and the seed of every lane, ``(lanes,)``, seeds fastest."""
+    seeds = np.arange(config.first_seed, config.first_seed + config.seeds)
+    rates = np.repeat(np.array(config.learning_rates), config.seeds)
+    return rates, np.tile(seeds, len(config.learning_rates))
+
+
+def agent_config(config: TrainConfig) -> ActorCriticConfig:
+    """Return the algorithm's constants for a cell."""
+    facts = task(config.env)
+    return _ALGORITHMS[config.algo](
+        observation_size=facts.observation_size,
+        action_size=facts.action_size,
+        critic_width=config.choices.critic_width,
+        actor_width=config.actor_width,
+        actor_every=config.actor_every,
+        target_entropy_per_action=config.target_entropy_per_action,
+        dtype=config.dtype,
+        passive_width=config.passive_critic_width,
+    )
+
+
+def with_backend(config: TrainConfig) -> tuple[TrainConfig, str]:
+    """Return the cell with what backend ``auto`` stands for here, and a sentence on the choice."""
+    if config.backend != "auto":
+        return config, f"backend {config.backend!r} was asked for"
+    environments = environments_of(config, lane_axes(config)[1])
+    chosen = environments.backend
+    environments.close()
+    return replace(config, backend=cast("Backend", chosen)), environments.why
+
+
+def merged(parts: Iterable[Evaluation]) -> Evaluation:
+    """Return evaluations of neighbouring lanes at one step as one."""
+    parts = list(parts)
+    names = dict.fromkeys(name for part in parts for name in part.metrics)
+    return Evaluation(
+        env_step=parts[0].env_step,
+        updates=parts[0].updates,
+        returns=np.concatenate([part.returns for part in parts]),
+        metrics={name: np.concatenate([part.metrics[name] for part in parts]) for name in names},
+    )

@@ -1,0 +1,229 @@
+"""The mean over seeds that end at different steps, some of them because they succeeded.
+
+A seed that was stopped on success is no failure afterwards, and no measurement either. What it
+says depends on the level J that is asked about, through the *final level* v of its own isotonic
+fit, which is ≥ J exactly if the seed itself has reached J:
+
+- v ≥ J: it has reached J, and goes on in the mean with the constant v, "at least J".
+- v < J: it is censored at its stop, and leaves the mean.
+
+The mean for J ends, and is censored there, where the seeds missing because they stopped below J
+outnumber the seeds in it.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vs_isotonic._checks import (
+    Booleans,
+    Floats,
+    Integers,
+    as_counts,
+    as_flags,
+    as_levels,
+    as_returns,
+    as_steps,
+)
+from vs_isotonic.crossing import Crossings, crossings
+from vs_isotonic.regression import fit_row
+
+
+def mean_curve(
+    returns: ArrayLike,
+    *,
+    counts: ArrayLike | None = None,
+    stopped: ArrayLike | None = None,
+    threshold: float | None = None,
+) -> Floats:
+    """Average seeds at every evaluation, over those seeds that have a value there.
+
+    A seed that ended early (trailing NaN) or skipped an evaluation is left out of that
+    evaluation's mean only; nothing is filled forward, except what ``stopped`` says was stopped on
+    success (see ``mean_crossings``).
+
+    Args:
+        returns: shape ``(T, S)``, one column per seed, NaN where a seed has no evaluation.
+        counts: multiplicity of every seed, ``(S,)`` or ``(K, S)`` (see ``bootstrap_counts``).
+            Default: every seed once.
+        stopped: shape ``(S,)``, True where a seed's last evaluation is its last because it
+            was stopped on success. Needs ``threshold``.
+        threshold: the level J the mean is for; of no effect where nothing stopped.
+
+    Returns:
+        Shape ``(T,)``, or ``(K, T)`` for ``(K, S)`` counts; NaN where no counted seed has a value,
+        and past the end of the mean.
+
+    Raises:
+        ValueError: bad shapes, infinite returns, negative counts, ``stopped`` without a threshold.
+    """
+    return _one_level(returns, counts, stopped, threshold)[0]
+
+
+def seeds_in_mean(
+    returns: ArrayLike,
+    *,
+    counts: ArrayLike | None = None,
+    stopped: ArrayLike | None = None,
+    threshold: float | None = None,
+) -> Integers:
+    """Count the seeds that enter ``mean_curve`` at every evaluation, with their multiplicity.
+
+    Arguments, shape and errors are those of ``mean_curve``.
+    """
+    return _one_level(returns, counts, stopped, threshold)[1].astype(np.int64)
+
+
+def mean_crossings(
+    steps: ArrayLike,
+    returns: ArrayLike,
+    thresholds: ArrayLike,
+    *,
+    counts: ArrayLike | None = None,
+    stopped: ArrayLike | None = None,
+) -> Crossings:
+    """Find where the isotonic fit of the mean over seeds reaches each threshold.
+
+    Without ``stopped`` this is ``crossings(steps, mean_curve(returns, counts=counts), …)``.
+
+    With it, the mean at level J has, after a stopped seed's last evaluation, the final level v of
+    that seed's own isotonic fit if v ≥ J, and nothing of that seed otherwise. It has v at the
+    evaluations where a seed that is still running has a value, and wherever none runs any more. It
+    ends where the seeds missing because they stopped below J outnumber those in it. Seeds that end
+    without having been stopped leave the mean and are not counted as missing.
+
+    Args:
+        steps: env steps of the evaluations, ``(T,)``, strictly increasing.
+        returns: shape ``(T, S)``, one column per seed, NaN where a seed has no evaluation.
+        thresholds: levels J, a scalar or ``(J,)``.
+        counts: multiplicity of every seed, ``(S,)`` or ``(K, S)``. Default: every seed once.
+        stopped: shape ``(S,)``, True where a seed was stopped on success after its last value.
+
+    Returns:
+        ``step`` of shape ``(J,)`` or ``(K, J)`` (``()`` or ``(K,)`` for a scalar) and ``seeds`` of
+        that shape. ``last_step`` has one entry per curve, or, when ``stopped`` is given, the shape
+        of ``step``: the mean's end depends on the level.
+
+    Raises:
+        ValueError: bad shapes, infinite values, or no counted seed with an evaluation.
+    """
+    values = as_returns(returns)
+    axis = as_steps(steps, len(values), "returns")
+    levels = as_levels(thresholds)
+    times = as_counts(counts, values.shape[1])
+    if stopped is None or not _stops(values, stopped).any():
+        curve, seeds = _average(values, times)
+        found = crossings(axis, curve, levels)
+        return with_seeds(axis, found, seeds, by_level=stopped is not None)
+    ends = _Ends(values, _stops(values, stopped))
+    flat = levels.ravel()
+    shape = (*times.shape[:-1], flat.size)
+    step, last, entered = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int64)
+    # Levels that the same seeds reached have the same mean, and final levels are few.
+    reached = (ends.final[:, None] >= flat).sum(axis=0)
+    for number in np.unique(reached):
+        alike = np.flatnonzero(reached == number)
+        curve, seeds = ends.average(times, ends.final >= flat[alike[0]])
+        found = crossings(axis, curve, flat[alike])
+        step[..., alike] = found.step
+        last[..., alike] = found.last_step[..., None]
+        entered[..., alike] = _entering(axis, found, seeds)
+    batch = times.shape[:-1] + levels.shape
+    return Crossings(step.reshape(batch), last.reshape(batch), entered.reshape(batch))
+
+
+def with_seeds(axis: Floats, found: Crossings, seeds: Floats, *, by_level: bool) -> Crossings:
+    """Add what ``Crossings.seeds`` is; ``by_level`` gives ``last_step`` the shape of ``step``."""
+    last = _per_level(found) if by_level else found.last_step
+    return Crossings(found.step, last, _entering(axis, found, seeds))
+
+
+def _entering(axis: Floats, found: Crossings, seeds: Floats) -> Integers:
+    """Seeds in the mean ``(…, T)`` at each crossing, at the last step where censored."""
+    where = np.searchsorted(axis, np.where(found.censored, _per_level(found), found.step))
+    rows = seeds.reshape(-1, axis.size)
+    entered = np.take_along_axis(rows, where.reshape(len(rows), -1), axis=1)
+    return entered.reshape(found.step.shape).astype(np.int64)
+
+
+def _per_level(found: Crossings) -> Floats:
+    """``last_step`` in the shape of ``step``."""
+    extra = found.step.ndim - np.ndim(found.last_step)
+    last = np.reshape(found.last_step, np.shape(found.last_step) + (1,) * extra)
+    return np.broadcast_to(last, found.step.shape).copy()
+
+
+def _one_level(
+    returns: ArrayLike,
+    counts: ArrayLike | None,
+    stopped: ArrayLike | None,
+    threshold: float | None,
+) -> tuple[Floats, Floats]:
+    values = as_returns(returns)
+    times = as_counts(counts, values.shape[1])
+    if stopped is None:
+        return _average(values, times)
+    if threshold is None:
+        raise ValueError("with stopped seeds the mean depends on the level: give threshold too")
+    ends = _Ends(values, _stops(values, stopped))
+    if not ends.stopped.any():
+        return _average(values, times)
+    return ends.average(times, ends.final >= as_levels(threshold).item())
+
+
+def _stops(values: Floats, stopped: ArrayLike) -> Booleans:
+    """The flags, of which those of seeds without a single value mean nothing."""
+    return as_flags(stopped, values.shape[1]) & ~np.isnan(values).all(axis=0)
+
+
+def _average(values: Floats, times: Floats) -> tuple[Floats, Floats]:
+    """Mean ``(…, T)`` over the seeds with a value, and their number."""
+    observed = ~np.isnan(values)
+    if observed.all():
+        total = times @ values.T
+        seeds = times.sum(axis=-1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # 0/0: no seed is counted
+            return total / seeds, np.broadcast_to(seeds, total.shape)
+    total = times @ np.where(observed, values, 0.0).T
+    seeds = times @ observed.T.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # 0/0 is the NaN that is wanted
+        return total / seeds, seeds
+
+
+class _Ends:
+    """Where the seeds end, and what the stopped ones go on with.
+
+    Attributes:
+        stopped: shape (S,), which seeds were stopped on success.
+        final: shape (S,), final level of a stopped seed's isotonic fit, −inf for the others.
+    """
+
+    def __init__(self, values: Floats, stopped: Booleans) -> None:
+        self.values = values
+        self.stopped = stopped
+        self.observed = ~np.isnan(values)
+        length = len(values)
+        ends = np.where(
+            self.observed.any(axis=0), length - self.observed[::-1].argmax(axis=0), 0
+        )  # one past the last value
+        self.running = np.arange(length)[:, None] < ends
+        self.final = np.full(ends.shape, -np.inf)
+        for seed in np.flatnonzero(stopped):
+            self.final[seed] = fit_row(values[self.observed[:, seed], seed], None)[-1]
+
+    def average(self, times: Floats, above: Booleans) -> tuple[Floats, Floats]:
+        """Mean ``(…, T)`` and number of seeds in it, where the seeds ``above`` reached the level."""
+
+        def number(seeds: Booleans) -> Floats:
+            return times @ seeds.T.astype(np.float64)
+
+        measured = number(self.observed)
+        running = number(self.running)
+        carried = number(~self.running & above)
+        missing = number(~self.running & self.stopped & ~above)
+        # At an evaluation that every running seed skipped, the others must not speak alone.
+        carry = (measured > 0) | (running == 0)
+        final = np.where(~self.running & above, self.final, 0.0)
+        total = times @ np.where(self.observed, self.values, 0.0).T + carry * (times @ final.T)
+        seeds = (measured + carry * carried) * (running + carried >= missing)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(seeds > 0, total / seeds, np.nan), seeds
