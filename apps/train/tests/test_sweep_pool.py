@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from vs_train import StopRequest, TrainConfig
+from vs_train.sweep import pool
 from vs_train.sweep.cells import Cell
 from vs_train.sweep.pool import longest_first, makespan, run_sweep
 from vs_train.sweep.records import keep_spec, log_path, pool_lock, pool_workers, read_record
@@ -151,3 +152,27 @@ def test_every_spec_is_kept_once(tmp_path):
     names = [keep_spec(tmp_path, text).name for text in ("a", "b", "a", "c", "b")]
     assert names == ["spec.toml", "spec_2.toml", "spec.toml", "spec_3.toml", "spec_2.toml"]
     assert (tmp_path / "spec_2.toml").read_text() == "b"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(pool, "find_spec", lambda name: name == "jax_cuda13_plugin")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+
+
+def test_gpus_are_those_that_are_visible(monkeypatch, two_gpus):
+    assert pool.gpus() == ["3", "5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert pool.gpus() == []
+    monkeypatch.setattr(pool, "find_spec", lambda _: None)  # JAX is without CUDA
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert pool.gpus() == []
+
+
+def test_workers_share_the_gpus(tmp_path, two_gpus):
+    one_each = pool._environments(tmp_path, 2)
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in one_each] == ["3", "5"]
+    assert "XLA_PYTHON_CLIENT_MEM_FRACTION" not in one_each[0]
+    two_each = pool._environments(tmp_path, 4)
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in two_each] == ["3", "5", "3", "5"]
+    assert {place["XLA_PYTHON_CLIENT_MEM_FRACTION"] for place in two_each} == {"0.450"}

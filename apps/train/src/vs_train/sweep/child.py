@@ -10,7 +10,7 @@ from vs_train.workers import _ONE_THREAD
 
 
 def child_environment(
-    *, cache: Path | None = None, threads: int = 1, gpus: float = 0
+    *, cache: Path | None = None, threads: int = 1, gpus: float = 0, device: str | None = None
 ) -> dict[str, str]:
     """Return the environment of a process that computes on one thread, or on so many.
 
@@ -20,6 +20,7 @@ def child_environment(
         cache: folder of compiled programs that the processes share.
         threads: for XLA.
         gpus: below 1, the share of one's memory that it takes, as others have the rest.
+        device: the only GPU that it sees, as ``CUDA_VISIBLE_DEVICES`` names it.
     """
     added = {}
     if threads == 1:
@@ -31,6 +32,8 @@ def child_environment(
         added["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if 0 < gpus < 1:
         added["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * gpus:.3f}"
+    if device is not None:
+        added["CUDA_VISIBLE_DEVICES"] = device
     return os.environ | added
 
 

@@ -19,7 +19,7 @@ from vs_train.sweep.jobs import JobSettings, Resources
 from vs_train.sweep.lanes import choose_lanes
 from vs_train.sweep.on_ray import run_on_ray
 from vs_train.sweep.plan import make_plan
-from vs_train.sweep.pool import Outcome, Watcher, cores, longest_first, run_sweep
+from vs_train.sweep.pool import Outcome, Watcher, cores, gpus, longest_first, run_sweep
 from vs_train.sweep.records import keep_spec
 from vs_train.sweep.show import page, print_plan, print_status
 from vs_train.sweep.slurm import run_on_slurm
@@ -56,8 +56,8 @@ class RunCommand:
     """Where: processes here, a Slurm job array (pip install 'vs-train[slurm]') or Ray tasks
     ('vs-train[ray]'). All nodes must see --out."""
     workers: int | None = None
-    """Cells at a time: processes of one thread each [as many as cores], or elements of the Slurm
-    array [all]; Ray goes by the resources."""
+    """Cells at a time: processes of one thread each [as many as GPUs, else as cores], or elements
+    of the Slurm array [all]; Ray goes by the resources."""
     resources: Annotated[Resources, tyro.conf.arg(name="")] = field(default_factory=Resources)
     address: str | None = None
     """Ray cluster: auto, or HOST:PORT [an instance of its own on this machine]."""
@@ -231,7 +231,7 @@ def _execute(
     return run_sweep(
         configs,
         command.out,
-        workers=command.workers or cores(),
+        workers=command.workers or len(gpus()) or cores(),
         checkpoint_every=command.checkpoint_every,
         stop=stop,
         watcher=watcher,

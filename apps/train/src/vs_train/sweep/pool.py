@@ -3,9 +3,12 @@
 import heapq
 import os
 import queue
+import shutil
+import subprocess
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -62,6 +65,20 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def gpus() -> list[str]:
+    """Return the NVIDIA GPUs that JAX could use here, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if not any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13)):
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name]
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    return [str(k) for k in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
+
+
 def longest_first(cells: Iterable[Cell]) -> list[Cell]:
     """Return what is not done by FLOPs still to do, most first."""
 
@@ -96,7 +113,7 @@ def run_sweep(
     Args:
         configs: the cells.
         out: folder of run folders; created if needed.
-        workers: processes at a time, of one thread each.
+        workers: processes at a time, of one thread each; they share the GPUs, where there are any.
         checkpoint_every: environment steps between two checkpoints; 0 for none before the end.
         stop: asks for an early end.
         watcher: is told what happens.
@@ -108,11 +125,11 @@ def run_sweep(
     out.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
     said: Said = queue.Queue()
-    environment = child_environment(cache=out / COMPILED)
+    environments = _environments(out, workers)
     with ExitStack() as stack:
         lock = stack.enter_context(pool_lock(out, workers=workers))
         waiting = longest_first(survey(configs, out))[::-1]
-        running: list[Attempt] = []
+        running: dict[Attempt, int] = {}
         stack.callback(lambda: [worker.kill() for worker in running])
         while running or waiting:
             if stop.signum is not None:
@@ -121,16 +138,17 @@ def run_sweep(
                 for worker in running:
                     worker.stop()
             while waiting and len(running) < workers:
+                place = min(set(range(workers)) - set(running.values()))
                 worker = Attempt(
                     waiting.pop(),
                     out,
                     checkpoint_every=checkpoint_every,
-                    environment=environment,
+                    environment=environments[place],
                     said=said,
                     command=command,
                     inherited=(lock,),
                 )
-                running.append(worker)
+                running[worker] = place
                 watcher.begin(worker.cell)
             try:
                 worker, env_step = said.get(timeout=0.2)
@@ -140,8 +158,20 @@ def run_sweep(
                 worker.reached(env_step)
                 watcher.step(worker.cell, env_step)
                 continue
-            running.remove(worker)
+            del running[worker]
             record = worker.end()
             watcher.end(worker.cell, record)
             outcome.take(worker.cell, record)
     return outcome
+
+
+def _environments(out: Path, workers: int) -> list[dict[str, str]]:
+    """Return the environment of the process in every place of the pool."""
+    cache, devices = out / COMPILED, gpus()
+    if not devices:
+        return [child_environment(cache=cache)] * workers
+    share = min(1.0, len(devices) / workers)
+    return [
+        child_environment(cache=cache, gpus=share, device=devices[place % len(devices)])
+        for place in range(workers)
+    ]
