@@ -17,12 +17,13 @@ from vs_train.progress import Watch
 
 HERE = Path(__file__).parent
 FIGURE = HERE.parents[1] / "docs" / "figures" / "learning.png"
-PANELS = {
-    "cartpole-swingup": 750.0,  # the return to pass, see docs/learning.md
-    "cheetah-run": 500.0,
-    "HalfCheetah-v4": None,
-    "walker-walk": 500.0,
-    "walker-run": None,
+PANELS = {  # task and utd: the return to pass, see docs/learning.md
+    ("cartpole-swingup", 1.0): 750.0,
+    ("cheetah-run", 1.0): 500.0,
+    ("HalfCheetah-v4", 1.0): None,
+    ("walker-walk", 1.0): 500.0,
+    ("walker-run", 1.0): None,
+    ("walker-run", 2.0): None,
 }
 COLORS = {"sac": "#0072B2", "bro": "#D55E00"}
 
@@ -31,9 +32,16 @@ def cells() -> list[TrainConfig]:
     """Return what was trained."""
     sac = [
         TrainConfig(env="dmc/cartpole-swingup", steps=80_000, eval_every=5_000, warmup_steps=2_500),
-        TrainConfig(env="dmc/cheetah-run", steps=150_000, eval_every=10_000, warmup_steps=2_500),
+        TrainConfig(
+            env="dmc/cheetah-run",
+            dtype="bfloat16",
+            steps=150_000,
+            eval_every=10_000,
+            warmup_steps=2_500,
+        ),
         TrainConfig(
             env="gym/HalfCheetah-v4",
+            dtype="bfloat16",
             steps=100_000,
             eval_every=10_000,
             eval_episodes=10,
@@ -45,7 +53,7 @@ def cells() -> list[TrainConfig]:
         TrainConfig(
             algo=algo,
             env=f"dmc/{env}",
-            utd=1.0,
+            utd=utd,
             batch_size=batch_size,
             critic_width=256,
             dtype="bfloat16",
@@ -55,7 +63,11 @@ def cells() -> list[TrainConfig]:
             warmup_steps=2_500,
             seeds=4,
         )
-        for env, batch_size, steps in (("walker-walk", 256, 50_000), ("walker-run", 128, 60_000))
+        for env, utd, batch_size, steps in (
+            ("walker-walk", 1.0, 256, 50_000),
+            ("walker-run", 1.0, 128, 60_000),
+            ("walker-run", 2.0, 128, 60_000),
+        )
         for algo in ("sac", "bro")
     ]
     return sac + both
@@ -64,8 +76,8 @@ def cells() -> list[TrainConfig]:
 def draw(table: pl.DataFrame) -> None:
     """Draw every seed thin and the mean of all seeds thick, one panel per task."""
     figure, axes = plt.subplots(1, len(PANELS), figsize=(3 * len(PANELS), 2.8), layout="tight")
-    for ax, (env, level) in zip(axes, PANELS.items(), strict=True):
-        rows = table.filter(pl.col("env") == env)
+    for ax, ((env, utd), level) in zip(axes, PANELS.items(), strict=True):
+        rows = table.filter(pl.col("env") == env, pl.col("utd") == utd)
         for algo in rows["algo"].unique().sort().to_list():
             mine = rows.filter(pl.col("algo") == algo)
             for (_,), one in mine.group_by("seed"):
@@ -80,7 +92,7 @@ def draw(table: pl.DataFrame) -> None:
             ax.plot(mean["env_step"] / 1e3, mean["return_"], color=COLORS[algo], lw=2, label=label)
         if level is not None:
             ax.axhline(level, color="grey", lw=0.8, ls="--")
-        ax.set_title(env, fontsize=10)
+        ax.set_title(f"{env}, UTD {utd:g}", fontsize=10)
         ax.set_xlabel("environment steps / 1000")
         ax.legend(frameon=False, fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)

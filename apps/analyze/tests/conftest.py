@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -173,3 +174,124 @@ def refused(capsys) -> Callable[[Sequence[str]], str]:
         return lines[0]
 
     return check
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Known laws over σ and N of one task.
+
+    D_J = 6e4·j + 8e4·j^1.2·σ^(−0.9) + 1.5e8·j³·N^(−0.6) with j = J/700, and
+    B* = 800·σ^(−0.4)/(1 + (1.2e6/N)^0.9).
+    """
+
+    env: str = "walker-run"
+    levels: tuple[float, ...] = (300.0, 400.0, 500.0, 600.0, 700.0)
+    widths: tuple[tuple[int, int], ...] = (
+        (128, 200_000), (256, 700_000), (512, 2_500_000), (1024, 9_000_000),
+    )  # fmt: skip
+    sigmas: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+
+    def data(self, sigma, params, level):
+        share = np.asarray(level) / 700
+        size = 1.5e8 * share**3 * np.asarray(params, float) ** -0.6
+        return 6e4 * share + 8e4 * share**1.2 * np.asarray(sigma, float) ** -0.9 + size
+
+    def batch_size(self, sigma, params):
+        rise = 1 + (1.2e6 / np.asarray(params, float)) ** 0.9
+        return 800 * np.asarray(sigma, float) ** -0.4 / rise
+
+    def compute(self, sigma, params, level):
+        updates = self.batch_size(sigma, params) * sigma
+        return 10 * params * updates * self.data(sigma, params, level)
+
+    def rows(
+        self, sigma: float, width: int, params: int, batch: int, *, noise: float = 0.002,
+        slower: float = 1.0, stop: float | None = None, seeds: int = 3,
+    ) -> pl.DataFrame:  # fmt: skip
+        """One configuration: every seed passes level J at D_J × noise; it may stop at a return."""
+        steps = np.unique(np.geomspace(1e4, 1.5e6, 900).round().astype(int))  # a step is 0.6 %
+        known = np.array([0.0, *(float(self.data(sigma, params, j)) for j in self.levels)])
+        rng = np.random.default_rng([int(10 * sigma), width, batch])
+        frames = []
+        for seed in range(seeds):
+            factor = slower * np.exp(noise * rng.standard_normal())
+            returns = np.interp(steps, known * factor, [0.0, *self.levels], right=720.0)
+            kept = steps.size
+            if stop is not None and (returns >= stop).any():
+                kept = int(np.argmax(returns >= stop)) + 1
+            frames.append(
+                pl.DataFrame({"seed": seed, "env_step": steps[:kept], "return_": returns[:kept]})
+            )
+        constants = {
+            "run": f"{sigma:g}-{width}-{batch}", "algo": "bro", "benchmark": "dmc", "env": self.env,
+            "utd": float(sigma), "batch_size": batch, "learning_rate": 3e-4, "critic_params": params,
+            "critic_width": width,
+        }  # fmt: skip
+        return pl.concat(frames).select(
+            *(pl.lit(value).alias(name) for name, value in constants.items()),
+            pl.col("seed").cast(pl.Int64),
+            pl.col("env_step").cast(pl.Int64),
+            "return_",
+            pl.lit(stop is not None).alias("stopped_on_success"),
+        )
+
+    def best_batch(self, sigma: float, params: int) -> int:
+        return round(float(self.batch_size(sigma, params)))
+
+
+@pytest.fixture(scope="session")
+def plane() -> Plane:
+    return Plane()
+
+
+@pytest.fixture(scope="session")
+def two_axes(plane) -> pl.DataFrame:
+    """One run per (σ, N), at B*(σ, N)."""
+    return pl.concat(
+        plane.rows(sigma, width, params, plane.best_batch(sigma, params))
+        for sigma in plane.sigmas
+        for width, params in plane.widths
+    )
+
+
+@pytest.fixture(scope="session")
+def two_axes_grid(plane) -> pl.DataFrame:
+    """Three batch sizes per (σ, N), a factor 2 apart, with TD errors of a known law."""
+    frames = []
+    for sigma in plane.sigmas:
+        for width, params in plane.widths:
+            best = float(plane.batch_size(sigma, params))
+            for factor in (0.5, 1.0, 2.0):
+                batch = round(best * factor)
+                slower = float(np.exp(0.3 * np.log(batch / best) ** 2))
+                run = plane.rows(sigma, width, params, batch, slower=slower, seeds=2)
+                power = 0.1 - 0.05 * np.log(params / 1e6)
+                frames.append(
+                    run.with_columns(
+                        critic_loss=pl.lit(3.0 * batch**-0.4 * sigma**0.1),
+                        validation_critic_loss=pl.lit(float(batch**power * sigma**0.2)),
+                    )
+                )
+    return pl.concat(frames)
+
+
+@pytest.fixture(scope="session")
+def two_axes_path(tmp_path_factory, two_axes) -> str:
+    """The table as a file."""
+    out = tmp_path_factory.mktemp("two_axes") / "runs.parquet"
+    vslog.write_table(two_axes, out)
+    return str(out)
+
+
+@pytest.fixture(scope="session")
+def surface_options(plane) -> list[str]:
+    """Few bootstraps, 20 levels over the known ones, a price that puts optima inside the runs."""
+    return ["--bootstraps", "10", "--delta", "2e10", "--level-ranges", plane.env, "300", "700"]
+
+
+@pytest.fixture(scope="session")
+def surface_laws(tmp_path_factory, two_axes_path, surface_options) -> Path:
+    """A laws.json over two axes written by ``vs-analyze fit``."""
+    out = tmp_path_factory.mktemp("surface_laws") / "laws.json"
+    main(["fit", two_axes_path, *surface_options, "--out", str(out)])
+    return out

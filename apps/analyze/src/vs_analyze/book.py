@@ -1,6 +1,7 @@
 """``laws.json``: the fitted laws of one analysis, written once and read by ``recommend``.
 
-Schema ``value-scaling/laws``, version 1. Top level: ``schema``, ``version``, ``versions`` (packages),
+Schema ``value-scaling/laws``. Version 1 holds laws over utd, version 2 laws over utd and model size
+(`vs_analyze.surface_book`). Top level: ``schema``, ``version``, ``versions`` (packages),
 ``sources`` (tables read), ``settings``, ``notes``, ``tasks`` and ``fits``. ``fits`` holds every fit's
 ``to_dict()`` for reading; ``tasks`` holds what is needed to predict: per task the laws' parameters and
 their K bootstrap samples (same index = same bootstrap in every law). Numbers that are not finite are
@@ -8,7 +9,7 @@ written as ``"inf"``, ``"-inf"`` or ``null`` (unknown).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from vs_analyze.runs import AnalysisError
 
 SCHEMA = "value-scaling/laws"
 VERSION = 1
+"""Of laws over utd."""
+SURFACE_VERSION = 2
+"""Of laws over utd and model size; a program that knows version 1 only refuses it."""
 
 type Floats = NDArray[np.float64]
 
@@ -113,15 +117,35 @@ def task_to_dict(task: TaskLaws) -> dict[str, Any]:
 
 def _sampled_to_dict(sampled: Sampled[Any]) -> dict[str, Any]:
     return {
-        "law": {
-            f.name: np.asarray(getattr(sampled.law, f.name)).item() for f in fields(sampled.law)
-        },
-        "samples": {
-            f.name: np.ravel(getattr(sampled.samples, f.name)) for f in fields(sampled.samples)
-        },
+        **law_to_dict(sampled.law, sampled.samples),
         "verdict": sampled.verdict,
         "reason": sampled.reason,
     }
+
+
+def law_to_dict(law: Any, samples: Any) -> dict[str, Any]:
+    """The parameters of a law and of its bootstrap (None without), by name."""
+    names = [entry.name for entry in fields(law)]
+    return {
+        "law": {name: np.asarray(getattr(law, name)).item() for name in names},
+        "samples": None
+        if samples is None
+        else {name: np.ravel(getattr(samples, name)) for name in names},
+    }
+
+
+def law_from_dict[L](entry: Mapping[str, Any], form: Callable[..., L]) -> tuple[L, L | None]:
+    """What `law_to_dict` wrote: the law and its bootstrap, fields (K, 1)."""
+    law = form(**{name: _float(value) for name, value in entry["law"].items()})
+    if entry["samples"] is None:
+        return law, None
+    samples = form(
+        **{
+            name: np.array([_float(value) for value in values])[:, None]
+            for name, values in entry["samples"].items()
+        }
+    )
+    return law, samples
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -131,11 +155,11 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def read_tasks(path: Path) -> dict[str, TaskLaws]:
-    """Read the ``tasks`` of a laws.json, by env.
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a laws.json of either version and check its head.
 
     Raises:
-        AnalysisError: the file is missing, is not JSON, or is not a laws.json of this version.
+        AnalysisError: the file is missing, is not JSON, or is not a laws.json of a known version.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
@@ -145,15 +169,37 @@ def read_tasks(path: Path) -> dict[str, TaskLaws]:
         raise AnalysisError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise AnalysisError(f'{path}: not a laws.json (expected "schema": "{SCHEMA}")')
-    if document.get("version") != VERSION:
+    if document.get("version") not in (VERSION, SURFACE_VERSION):
         raise AnalysisError(
-            f"{path}: laws.json version {document.get('version')}, this program reads {VERSION}; "
-            "run `vs-analyze fit` again"
+            f"{path}: laws.json version {document.get('version')}, this program reads {VERSION} "
+            f"(utd) and {SURFACE_VERSION} (utd and model size); run `vs-analyze fit` again"
         )
     if document.get("tasks") == {}:
         raise AnalysisError(f"{path}: no task in this laws.json; run `vs-analyze fit` again")
+    return document
+
+
+def read_tasks(path: Path) -> dict[str, TaskLaws]:
+    """Read the ``tasks`` of a laws.json over utd, by env.
+
+    Raises:
+        AnalysisError: see `read_document`; or the laws are over utd and model size.
+    """
+    document = read_document(path)
+    if document["version"] != VERSION:
+        raise AnalysisError(
+            f"{path}: laws over utd and model size (laws.json version {document['version']}), "
+            f"expected laws over utd alone (version {VERSION})"
+        )
+    return parsed(path, document, _task)
+
+
+def parsed[T](
+    path: Path, document: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]
+) -> dict[str, T]:
+    """The ``tasks`` of a document, by env; an AnalysisError says what is damaged."""
     try:
-        return {env: _task(entry) for env, entry in document["tasks"].items()}
+        return {env: parse(entry) for env, entry in document["tasks"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnalysisError(
             f"{path}: the tasks of this laws.json are damaged ({error!r})"
@@ -172,13 +218,9 @@ def _task(entry: Mapping[str, Any]) -> TaskLaws:
 
 
 def _sampled(entry: Mapping[str, Any], form: type) -> Any:
-    law = form(**{name: _float(value) for name, value in entry["law"].items()})
-    samples = form(
-        **{
-            name: np.array([_float(value) for value in values])[:, None]
-            for name, values in entry["samples"].items()
-        }
-    )
+    law, samples = law_from_dict(entry, form)
+    if samples is None:
+        raise TypeError("samples is null")
     return Sampled(law, samples, entry["verdict"], entry["reason"])
 
 

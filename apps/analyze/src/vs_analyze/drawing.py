@@ -1,6 +1,6 @@
 """Draw the report's figures beside other work: drawing is most of a report's time."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from multiprocessing import get_context
 
 import vs_plots as plots
 
-from vs_analyze.figures import figures
-from vs_analyze.study import Study
+from vs_analyze.figures import Named
+
+type Maker[S] = Callable[[S], Iterable[Named]]
+"""All figures of a study, none drawn yet; a function of a module, so that a process can find it."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,17 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Drawings:
+class Drawings[S]:
     """Figures being drawn by a second process."""
 
-    study: Study
+    study: S
+    figures: Maker[S]
     tasks: list[Future[Drawn]]
 
     def finish(self) -> list[Drawn]:
         """All figures in reading order; this process draws those not begun, from the last on."""
         own = {
-            number: draw(self.study, number)
+            number: draw(self.study, self.figures, number)
             for number in reversed(range(len(self.tasks)))
             if self.tasks[number].cancel()
         }
@@ -50,17 +53,17 @@ def second_process() -> Generator[Executor]:
         yield pool
 
 
-def begin(study: Study, pool: Executor) -> Drawings:
+def begin[S](study: S, figures: Maker[S], pool: Executor) -> Drawings[S]:
     """Begin to draw; take the figures with ``finish()``."""
     numbers = range(len(list(figures(study))))
-    return Drawings(study, [pool.submit(draw, study, number) for number in numbers])
+    return Drawings(study, figures, [pool.submit(draw, study, figures, n) for n in numbers])
 
 
 def _ready() -> None:
     """Nothing: what matters is that this module was imported."""
 
 
-def draw(study: Study, number: int) -> Drawn:
+def draw[S](study: S, figures: Maker[S], number: int) -> Drawn:
     """Figure ``number`` of the report."""
     item = list(figures(study))[number]
     figure = item.draw()

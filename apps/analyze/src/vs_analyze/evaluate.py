@@ -266,7 +266,8 @@ def _constant_data(rest: Study, baseline: Sequence[Run], held: float) -> dict[st
         if np.unique(sigma).size < 3:
             continue
         data = np.stack(
-            [iso.crossings(r.steps, iso.mean_curve(r.returns), levels).step for r in own], axis=1
+            [iso.mean_crossings(r.steps, r.returns, levels, stopped=r.stopped).step for r in own],
+            axis=1,
         )
         law, _ = laws.fit_data_laws(sigma, data, loss=settings.loss)
         found[env] = law(held)[:, 0]

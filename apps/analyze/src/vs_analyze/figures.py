@@ -67,14 +67,14 @@ def figures(study: Study) -> Iterator[Named]:
         if len(task.levels) < 2:
             continue
         yield Named(
-            f"frontier_{_slug(task.env)}",
+            f"frontier_{slug(task.env)}",
             f"{task.env}: data against compute along σ for several levels, with lines of equal "
             f"budget C + δ·D (δ = {task.delta:.3g}); stars: the budget-optimal σ.",
             partial(_frontier, task),
         )
     for env, budget in study.budgets.items():
         yield Named(
-            f"budget_{_slug(env)}",
+            f"budget_{slug(env)}",
             f"{env}: budget-optimal σ*, D* and C* over the budget F; hollow: the largest budgets, "
             "held out of the fit.",
             partial(_budget, env, budget),
@@ -83,7 +83,7 @@ def figures(study: Study) -> Iterator[Named]:
         tables = [grid for grid in study.grids if grid.env == env]
         if all(grid.data.size > 1 for grid in tables):
             yield Named(
-                f"grid_{_slug(env)}",
+                f"grid_{slug(env)}",
                 f"{env}: env steps to level "
                 f"{settings.levels[settings.hyperparameter_level_index]:g} over batch size and "
                 "learning rate at each σ; hatched: not reached.",
@@ -91,7 +91,8 @@ def figures(study: Study) -> Iterator[Named]:
             )
 
 
-def _slug(env: str) -> str:
+def slug(env: str) -> str:
+    """A task's name as part of a file name."""
     return "".join(c if c.isalnum() else "_" for c in env)
 
 
@@ -107,7 +108,7 @@ def _curves(env: str, study: Study) -> plots.CurvePanel:
     curves = []
     for cell in study.chosen[env]:
         run = cell.run
-        mean = iso.mean_curve(run.returns)
+        mean = run.mean()
         fit = iso.isotonic_regression(mean)
         thin = np.unique(np.linspace(0, len(run.steps) - 1, DRAWN).astype(int))
         curves.append(
@@ -128,14 +129,16 @@ def _span(sigma: Floats) -> Floats:
     return np.geomspace(sigma.min() / 1.3, sigma.max() * 1.3, 80)
 
 
-def _line(x: Floats, value: Floats, samples: Floats) -> plots.Line:
+def law_line(x: Floats, value: Floats, samples: Floats) -> plots.Line:
+    """A law on x (n,) with the 95 % band of its bootstrap (K, n)."""
     low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)
     return plots.Line(x, value, low, high)
 
 
-def _points(
+def estimate_points(
     x: Floats, estimates: list[laws.Estimate], held_out: NDArray[np.bool_] | None = None
 ) -> plots.Points:
+    """Estimates at x; without an interval, none is drawn."""
     value, low, high = (
         np.array([getattr(estimate, name) for estimate in estimates])
         for name in ("value", "low", "high")
@@ -152,8 +155,8 @@ def _hyperparameter(law: HyperparameterLaw, env: str, study: Study) -> plots.Hyp
     cells = [cell for cell in study.cells if cell.run.env == env]
     return plots.HyperparameterPanel(
         title=env,
-        points=_points(sigma, [law.optima[i].estimate for i in own]),
-        line=_line(x, task.law(x), task.samples(x)),
+        points=estimate_points(sigma, [law.optima[i].estimate for i in own]),
+        line=law_line(x, task.law(x), task.samples(x)),
         grid_sigma=np.array([cell.utd for cell in cells]),
         grid_value=np.array([float(getattr(cell.run, law.name)) for cell in cells]),
         baseline=law.baseline[env],
@@ -197,21 +200,23 @@ def _law_panel(
         for e, c in zip(_measured(cells, index), cells, strict=True)
     ]
     if level not in [entry.level for entry in task.levels]:
-        return plots.LawPanel(task.env, _points(sigma, points), None, None, "no law at this level")
+        return plots.LawPanel(
+            task.env, estimate_points(sigma, points), None, None, "no law at this level"
+        )
     entry = task.level(level).data
     law, samples = entry.law, entry.samples
     x = _span(sigma)
     if compute:
-        line = _line(
+        line = law_line(
             x,
             laws.ComputeLaw(law, task.batch_size.law, task.critic_params)(x),
             laws.ComputeLaw(samples, task.batch_size.samples, task.critic_params)(x),
         )
     else:
-        line = _line(x, law(x), samples(x))
+        line = law_line(x, law(x), samples(x))
     floor = float(np.asarray(law.d_min))
     asymptote = floor if floor > 0 and not compute else None
-    return plots.LawPanel(task.env, _points(sigma, points), line, asymptote, entry.verdict)
+    return plots.LawPanel(task.env, estimate_points(sigma, points), line, asymptote, entry.verdict)
 
 
 def _frontier(task: TaskLaws) -> Figure:
@@ -250,7 +255,7 @@ def _budget(env: str, budget: laws.BudgetLaws) -> Figure:
         ]
         predicted = fit.predict(x)
         panels[name] = plots.BudgetLaw(
-            _points(F, estimates, budget.held_out),
+            estimate_points(F, estimates, budget.held_out),
             plots.Line(x, predicted.value, predicted.low, predicted.high),
             str(fit.verdict),
         )

@@ -20,13 +20,17 @@ class Cell:
     Attributes:
         data: env steps to each level, shape (J,); ``inf`` where the mean curve never gets there.
         samples: the same for K bootstraps over seeds, shape (K, J).
-        last_step: last observed env step, what a censored entry is censored at.
+        last_step: env step that a censored entry is censored at, shape (J,); it depends on the level
+            where seeds stopped on success.
+        seeds: how many seeds are in the mean at the crossing (at ``last_step`` where censored),
+            shape (J,).
     """
 
     run: Run
     data: Floats
     samples: Floats
-    last_step: float
+    last_step: Floats
+    seeds: NDArray[np.int64]
 
     @property
     def utd(self) -> float:
@@ -48,7 +52,7 @@ def reachable_levels(runs: Sequence[Run]) -> tuple[float, ...]:
     """
     finals: dict[tuple[str, float], list[float]] = {}
     for run in runs:
-        fit = iso.isotonic_regression(iso.mean_curve(run.returns))
+        fit = iso.isotonic_regression(run.mean())
         finals.setdefault((run.env, run.utd), []).append(float(fit[-1]))
     (env, utd), worst = min(
         ((key, float(np.median(values))) for key, values in finals.items()),
@@ -71,11 +75,13 @@ def measure(runs: Sequence[Run], settings: Settings, rng: np.random.Generator) -
     levels = np.asarray(settings.levels, float)
     cells = []
     for run, stream in zip(runs, rng.spawn(len(runs)), strict=True):
-        point = iso.crossings(run.steps, iso.mean_curve(run.returns), levels)
+        point = iso.mean_crossings(run.steps, run.returns, levels, stopped=run.stopped)
         boot = iso.bootstrap_crossings(
-            run.steps, run.returns, levels, bootstraps=settings.bootstraps, rng=stream
-        )
-        cells.append(Cell(run, point.step, boot.step, float(point.last_step)))
+            run.steps, run.returns, levels, bootstraps=settings.bootstraps, rng=stream,
+            stopped=run.stopped,
+        )  # fmt: skip
+        last = np.broadcast_to(point.last_step, levels.shape).copy()
+        cells.append(Cell(run, point.step, boot.step, last, np.asarray(point.seeds)))
     return cells
 
 

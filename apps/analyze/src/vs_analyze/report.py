@@ -13,6 +13,7 @@ from vs_analyze import drawing
 from vs_analyze.book import SCHEMA, VERSION, jsonable, task_to_dict, write_json
 from vs_analyze.drawing import Drawn
 from vs_analyze.evaluate import Evaluation, evaluate
+from vs_analyze.figures import figures
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import AnalysisError
 from vs_analyze.study import Study
@@ -82,22 +83,28 @@ def write_report(study: Study, sources: Sequence[str], folder: Path, *, pool: Ex
     Returns:
         The path of the page.
     """
-    drawings = drawing.begin(study, pool)
+    drawings = drawing.begin(study, figures, pool)
     evaluations, unchecked = _held_out(study)
     drawn = drawings.finish()
+    context = _context(study, evaluations, unchecked, sources, drawn)
+    return write_page(folder, context, laws_document(study, sources), drawn)
+
+
+def write_page(
+    folder: Path, context: dict[str, Any], document: dict[str, Any], drawn: Sequence[Drawn]
+) -> Path:
+    """Write figures, laws.json and, last and whole, the page; return its path."""
     files = folder / "figures"
     files.mkdir(parents=True, exist_ok=True)
     for figure in drawn:
         (files / f"{figure.name}.png").write_bytes(figure.png)
         (files / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
-    write_json(folder / "laws.json", laws_document(study, sources))
+    write_json(folder / "laws.json", document)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vs_analyze", "."), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    page = environment.get_template("report.html.jinja").render(
-        **_context(study, evaluations, unchecked, sources, drawn)
-    )
+    page = environment.get_template("report.html.jinja").render(**context)
     path = folder / "index.html"
     temporary = folder / "index.html.tmp"
     temporary.write_text(page, encoding="utf-8")
@@ -133,7 +140,7 @@ def _context(
     drawn: Sequence[Drawn],
 ) -> dict[str, Any]:
     figure = {
-        item.name: {"svg": _inline(item.name, item.svg), "caption": item.caption} for item in drawn
+        item.name: {"svg": inline(item.name, item.svg), "caption": item.caption} for item in drawn
     }
 
     def shown(*prefixes: str) -> list[dict[str, str]]:
@@ -211,7 +218,7 @@ def _context(
     }  # fmt: skip
 
 
-def _inline(name: str, svg: str) -> str:
+def inline(name: str, svg: str) -> str:
     """The ``<svg>`` element with its ids made unique within the page."""
     return (
         svg.replace('id="', f'id="{name}-')
@@ -262,7 +269,8 @@ def _levels_table(study: Study) -> dict[str, Any]:
     rows = [
         [env, f"{cell.utd:g}", cell.run.batch_size, f"{cell.run.learning_rate:g}",
          cell.run.returns.shape[1],
-         *(f"{d:,.0f}" if d < float("inf") else f"> {cell.last_step:,.0f}" for d in cell.data)]
+         *(f"{d:,.0f}" if d < float("inf") else f"> {last:,.0f}"
+           for d, last in zip(cell.data, cell.last_step, strict=True))]
         for env, cells in study.chosen.items() for cell in cells
     ]  # fmt: skip
     return {

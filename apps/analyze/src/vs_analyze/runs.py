@@ -1,5 +1,6 @@
 """From the run table to one array of learning curves per configuration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,11 @@ class Run:
         returns: shape (T, S); NaN where a seed has no evaluation.
         steps: shape (T,), increasing env steps.
         duplicates: seed columns left out because they are exact copies of another.
+        stopped: shape (S,), seeds that were stopped because they succeeded; None where the table
+            does not say.
+        critic_width: None where the table does not say.
+        identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
+            that the table has.
     """
 
     algo: str
@@ -37,6 +43,16 @@ class Run:
     steps: Floats
     returns: Floats
     duplicates: int
+    stopped: NDArray[np.bool_] | None = None
+    critic_width: int | None = None
+    identity: tuple[object, ...] = ()
+
+    def mean(self, threshold: float | None = None) -> Floats:
+        """The mean over seeds, shape (T,), as level ``threshold`` sees it (default: the lowest)."""
+        if self.stopped is None:
+            return iso.mean_curve(self.returns)
+        low = float(np.nanmin(self.returns)) if threshold is None else threshold
+        return iso.mean_curve(self.returns, stopped=self.stopped, threshold=low)
 
     @property
     def label(self) -> str:
@@ -47,7 +63,8 @@ class Run:
         )
 
 
-CONFIGURATION = ["algo", "benchmark", "env", "utd", "batch_size", "learning_rate", "critic_params"]
+PLACE = ["algo", "benchmark", "env", "utd", "batch_size", "learning_rate", "critic_params"]
+"""The columns that a study goes by."""
 
 
 def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source: str) -> list[Run]:
@@ -67,15 +84,18 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     columns = {name: frame[name].to_numpy()[order] for name in ("seed", "env_step")}
     # null and NaN both mean "not logged here": the row keeps its step, the value has no weight
     columns["return_"] = frame["return_"].fill_null(float("nan")).to_numpy()[order]
+    if "stopped_on_success" in frame.columns:
+        columns["stopped"] = frame["stopped_on_success"].fill_null(False).to_numpy()[order]
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
-    configurations = frame.select("run", *CONFIGURATION)[order[starts]].to_dicts()
+    names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
+    configurations = frame.select("run", *names)[order[starts]].to_dicts()
     runs = [
-        _run(key, *(column[start:end] for column in columns.values()), settings, source)
+        _run(key, {n: column[start:end] for n, column in columns.items()}, settings, source)
         for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
     ]
-    runs.sort(key=lambda run: (*_identity(run)[:-1], run.critic_params or 0))
+    runs.sort(key=lambda run: (*_place(run)[:-1], run.critic_params or 0, str(run.identity)))
     for run, previous in zip(runs[1:], runs, strict=False):
-        if _identity(run) == _identity(previous):
+        if run.identity == previous.identity:
             raise AnalysisError(
                 f"{source}: two runs have the same configuration ({run.label}); "
                 "expected one run id per configuration, with its seeds in the seed column"
@@ -83,25 +103,54 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     return runs
 
 
-def _identity(run: Run) -> tuple[object, ...]:
-    return tuple(getattr(run, name) for name in CONFIGURATION)
+def one_run_per_place(runs: Sequence[Run]) -> None:
+    """Refuse runs that differ only in what a study does not look at (a variant, a passive critic)."""
+    seen: dict[tuple[object, ...], Run] = {}
+    for run in runs:
+        if seen.setdefault(_place(run), run) is not run:
+            raise AnalysisError(
+                f"two runs are at {run.label}, critic_params {run.critic_params}, and differ in "
+                f"{_difference(run, seen[_place(run)])} only; "
+                "filter the table first (`vs-analyze overfitting` takes it as it is)"
+            )
 
 
-def _run(
-    key: dict, seed: NDArray, env_step: NDArray, return_: Floats, settings: Settings, source: str
-) -> Run:
-    steps, returns = _columns(seed, env_step.astype(float), return_)
+def _difference(run: Run, other: Run) -> str:
+    pairs = zip(run.identity, other.identity, strict=False)
+    return " or ".join(f"{a} and {b}" for a, b in pairs if a != b)
+
+
+def _place(run: Run) -> tuple[object, ...]:
+    return tuple(getattr(run, name) for name in PLACE)
+
+
+def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str) -> Run:
+    steps, returns = _columns(
+        columns["seed"], columns["env_step"].astype(float), columns["return_"]
+    )
     if not np.isfinite(returns).any():
         raise AnalysisError(
             f"{source}: run {key['run']} ({key['env']} at utd {key['utd']:g}) has no evaluation in it: "
             "every return_ is NaN"
         )
+    stopped = None
+    if "stopped" in columns:
+        flags, seeds = columns["stopped"], columns["seed"]
+        stopped = np.array([flags[seeds == name].any() for name in np.unique(seeds)])
     distinct = iso.distinct_seeds(returns)
     if settings.drop_duplicate_seeds:
         returns = returns[:, distinct.kept]
+        stopped = None if stopped is None else stopped[distinct.kept]
     scale = optimal_return(settings, key["benchmark"], key["env"], source) / 1000
-    configuration = {name: key[name] for name in CONFIGURATION}
-    return Run(**configuration, steps=steps, returns=returns / scale, duplicates=distinct.dropped)
+    return Run(
+        **{name: key[name] for name in PLACE},
+        steps=steps,
+        returns=returns / scale,
+        duplicates=distinct.dropped,
+        stopped=stopped,
+        critic_width=key["critic_width"],
+        identity=tuple(value for name, value in key.items() if name != "run"),
+    )
 
 
 def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, Floats]:

@@ -8,6 +8,11 @@ from importlib import resources
 from itertools import pairwise
 from typing import Literal
 
+from vs_laws import FORMULAS, SurfaceForm
+
+LEVELS_PER_TASK = 20
+"""Levels of one task in a study of two axes (arXiv:2508.14881)."""
+
 PUBLISHED_LEVELS = (
     300.0, 390.959694, 470.099865, 538.956371, 598.865496,
     650.989884, 696.341103, 735.799275, 770.130156, 800.0,
@@ -35,6 +40,13 @@ class Settings:
         median_over: what each task's normalising median is taken over when tasks share a data law.
         hold_out_budgets: how many of the largest budgets the σ*(F), D*(F), C*(F) fits do not see.
         drop_duplicate_seeds: leave out seed columns that are exact copies of another.
+        level_ranges: lowest and highest level by env, for the study of two axes: `LEVELS_PER_TASK`
+            levels, evenly spaced.
+        form: form of the data law over two axes.
+        batch_size: what FLOPs over two axes count as the batch size: the law B*(σ, N) of the runs,
+            or the 256 of paper 2's code.
+        actor_params: parameters of the actor, counted in FLOPs over two axes; 0 leaves it out.
+        passive_params: the same for a passive critic.
     """
 
     levels: tuple[float, ...] = ()
@@ -50,6 +62,11 @@ class Settings:
     median_over: Literal["utd", "utd and levels"] = "utd"
     hold_out_budgets: int = 2
     drop_duplicate_seeds: bool = True
+    level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    form: SurfaceForm = "additive"
+    batch_size: Literal["law", "published"] = "law"
+    actor_params: int = 0
+    passive_params: int = 0
 
     def __post_init__(self) -> None:
         if not all(0 < level < math.inf for level in self.levels):
@@ -67,6 +84,17 @@ class Settings:
             raise ValueError(
                 f"hyperparameter_level {chosen:g} is not one of the levels {self.levels}"
             )
+        for env, (low, high) in self.level_ranges.items():
+            if not 0 < low < high < math.inf:
+                raise ValueError(
+                    f"level_ranges of {env} must be 0 < low < high, got {low:g} and {high:g}"
+                )
+        for name in ("actor_params", "passive_params"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.form not in FORMULAS or self.form == "nearest":
+            known = ", ".join(form for form in FORMULAS if form != "nearest")
+            raise ValueError(f"form must be one of {known}, got {self.form!r}")
         if self.bootstraps < 2:
             raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
 
@@ -107,6 +135,20 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
         median_over="utd and levels",
         drop_duplicate_seeds=False,
     )
+
+
+def published2() -> Settings:
+    """Paper 2's choices: its levels by task, δ = 1e11, and FLOPs counted at a batch size of 256.
+
+    Its forward-filled tails are not followed: seeds that stopped are treated as
+    `vs_isotonic.mean_crossings` says.
+    """
+    text = resources.files("vs_analyze").joinpath("levels.csv").read_text(encoding="utf-8")
+    ranges = {
+        row["env"]: (float(row["low"]), float(row["high"]))
+        for row in csv.DictReader(text.splitlines())
+    }
+    return Settings(level_ranges=ranges, delta=1e11, batch_size="published")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vs_analyze.book import LevelLaw, Sampled, TaskLaws
 from vs_analyze.choose import fitted_cells, nearest_cells
 from vs_analyze.measure import Cell, Grid, grids, measure, with_levels
-from vs_analyze.runs import AnalysisError, Run
+from vs_analyze.runs import AnalysisError, Run, one_run_per_place
 from vs_analyze.settings import Settings, TaskFacts, task_facts
 
 type Floats = NDArray[np.float64]
@@ -87,6 +87,8 @@ def analyze(grid: Sequence[Run], fitted: Sequence[Run], settings: Settings) -> S
         AnalysisError: the curves cannot carry an analysis (one σ, one seed, no run at the level…).
     """
     _check_one_study([*grid, *fitted])
+    one_run_per_place(grid)
+    one_run_per_place(fitted)
     settings = with_levels(settings, [*grid, *fitted])
     streams = np.random.default_rng(settings.seed).spawn(2)
     return fit_cells(
@@ -115,7 +117,7 @@ def fit_cells(cells: Sequence[Cell], fitted: Sequence[Cell], settings: Settings)
         _task_laws(env, chosen, data_fits, batch_size, learning_rate, settings) for env in chosen
     )
     budgets, budget_notes = budget_laws(tasks, settings)
-    notes = [*_curve_notes([cell.run for cell in (*cells, *fitted)]), *skipped, *budget_notes]
+    notes = [*curve_notes([cell.run for cell in (*cells, *fitted)]), *skipped, *budget_notes]
     return Study(
         settings, tuple(cells), tuple(fitted), tuple(tables), batch_size, learning_rate, chosen,
         data_fits, tasks, budgets, tuple(notes),
@@ -327,8 +329,9 @@ def _check_one_study(runs: Sequence[Run]) -> None:
         sizes = {str(run.critic_params) for run in runs if run.env == env}
         if len(sizes) > 1:
             raise AnalysisError(
-                f"{env}: runs have several critic_params ({', '.join(sorted(sizes))}); "
-                "this analysis is over utd at one model size, so filter the table first"
+                f"{env}: runs have several critic_params ({', '.join(sorted(sizes))}), and a study over "
+                "utd alone needs one model size: filter the table, or, with three sizes and more, "
+                "study both axes (--axes utd params)"
             )
     lonely = [run for run in runs if run.returns.shape[1] < 2]
     if len(lonely) == len(runs):
@@ -337,7 +340,8 @@ def _check_one_study(runs: Sequence[Run]) -> None:
         )
 
 
-def _curve_notes(runs: Sequence[Run]) -> list[str]:
+def curve_notes(runs: Sequence[Run]) -> list[str]:
+    """What is special about the seeds of these runs."""
     notes = []
     copies = sum(run.duplicates for run in runs)
     if copies:

@@ -1,0 +1,172 @@
+"""`vs-analyze evaluate` and `report` over utd and model size."""
+
+import importlib.util
+import json
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+import vs_logging as vslog
+from vs_analyze.cli import main
+from vs_analyze.runs import AnalysisError, load_runs
+from vs_analyze.settings import Settings
+from vs_analyze.surface import analyze_surface
+from vs_analyze.surface_book import read_surface_tasks
+from vs_analyze.surface_evaluate import held_out_runs, leave_one_out
+
+
+@pytest.fixture(scope="module")
+def settings(plane):
+    return Settings(levels=plane.levels, bootstraps=2, delta=2e10)
+
+
+@pytest.fixture(scope="module")
+def few() -> list[str]:
+    """Five levels: a report in seconds."""
+    levels = ("300", "400", "500", "600", "700")
+    return ["--bootstraps", "10", "--delta", "2e10", "--levels", *levels]
+
+
+@pytest.fixture(scope="module")
+def study(two_axes, settings):
+    return analyze_surface(load_runs(two_axes, settings, source="two_axes"), settings)
+
+
+@pytest.fixture(scope="module")
+def between(plane):
+    """Runs between the σ and widths that were fitted; one was cut before it could reach much."""
+    places = [(1.5, 180, 380_000), (3.0, 360, 1_300_000), (6.0, 720, 4_800_000)]
+    whole = [plane.rows(s, w, n, plane.best_batch(s, n)) for s, w, n in places]
+    cut = plane.rows(3.0, 180, 380_000, 250)
+    level = plane.data(3.0, 380_000, 480)
+    return pl.concat([*whole, cut.filter(pl.col("env_step") < level)])
+
+
+def scores(evaluation, levels):
+    return {s.predictor: s for s in evaluation.scores() if s.levels == levels}
+
+
+def test_held_out_runs_are_predicted_better_than_by_the_nearest_run(
+    study, settings, between, plane
+):
+    found = held_out_runs(study, load_runs(between, settings, source="between"))
+    top = scores(found, "top")
+    assert top["additive"].n == 3
+    assert top["additive"].median < 0.01
+    assert top["additive"].p90 < 0.02
+    assert top["log_linear"].rms_log > 2 * top["additive"].rms_log
+    assert top["nearest"].median > 10 * top["additive"].median
+    # the cut run reaches levels 300 and 400 only; nothing is compared where it does not
+    assert len(found.checks) == 3 * 5 + 2
+    assert found.censored == 3
+    for check in found.checks:
+        truth = plane.data(check.utd, check.critic_params, check.level)
+        assert check.measured == pytest.approx(truth, rel=0.03)
+    # a score is what its definition says
+    pairs = [c for c in found.checks if c.top]
+    error = np.array([c.predicted["nearest"] / c.measured - 1 for c in pairs])
+    assert top["nearest"].median == pytest.approx(np.median(np.abs(error)))
+    assert top["nearest"].rms_log == pytest.approx(np.sqrt(np.mean(np.log1p(error) ** 2)))
+
+
+def test_leave_one_out_does_not_see_what_it_predicts(two_axes, settings):
+    def predicted(shift):
+        # one run made slower: its own prediction must not change
+        run = two_axes["run"][0]
+        slower = pl.when(pl.col("run") == run).then(pl.col("return_") * shift)
+        table = two_axes.with_columns(return_=slower.otherwise("return_"))
+        study = analyze_surface(load_runs(table, settings, source="table"), settings)
+        found = leave_one_out(study)
+        return [c for c in found.checks if (c.utd, c.critic_params) == (1, 200_000)], found
+
+    before, whole = predicted(1.0)
+    after, _ = predicted(0.995)
+    assert [c.predicted for c in before[:5]] == [c.predicted for c in after[:5]]
+    assert [c.measured for c in before] != [c.measured for c in after]
+    assert scores(whole, "all")["additive"].median < 0.03
+    assert scores(whole, "all")["nearest"].rms_log > 0.1
+
+
+def test_two_tasks_may_share_exponents(two_axes, settings):
+    other = two_axes.with_columns(env=pl.lit("walker-walk"), run=pl.format("{}-walk", "run"))
+    table = pl.concat([two_axes, other])
+    study = analyze_surface(load_runs(table, settings, source="both"), settings)
+    found = scores(leave_one_out(study), "top")
+    assert found["additive, shared exponents"].median < 0.03
+    assert found["additive, shared exponents"].n == 32
+
+
+def test_held_out_runs_of_another_task(study, settings, between):
+    walk = between.with_columns(env=pl.lit("walker-walk"))
+    with pytest.raises(AnalysisError, match="none is of a fitted task"):
+        held_out_runs(study, load_runs(walk, settings, source="walk"))
+
+
+def test_evaluate_command(two_axes_path, few, between, tmp_path, capsys):
+    held = tmp_path / "between.parquet"
+    vslog.write_table(between, held)
+    command = ["evaluate", two_axes_path, *few, "--held-out-runs", str(held)]
+    main([*command, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert [each["check"] for each in document["evaluations"]] == ["leave one out", "held-out runs"]
+    assert document["evaluations"][1]["censored"] > 0
+    main(command)
+    assert "more censored and left out" in " ".join(capsys.readouterr().out.split())
+
+
+def test_held_out_runs_need_two_axes(paths, options, refused):
+    message = refused(["evaluate", paths["grid"], *options, "--held-out-runs", paths["fitted"]])
+    assert "--held-out-runs is for a study over utd and model size" in message
+
+
+def test_overfitting_command(two_axes_grid, two_axes_path, tmp_path, capsys, refused):
+    path = tmp_path / "grid.parquet"
+    vslog.write_table(two_axes_grid, path)
+    main(["overfitting", str(path)])
+    shown = capsys.readouterr().out
+    assert "batch_size -0.400" in shown
+    assert "batch_size:critic_params -0.050" in shown
+    assert "bigger batches raise it at N = 200,000" in shown
+    assert "critic_loss" in refused(["overfitting", two_axes_path])
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, two_axes_grid, few):
+    folder = tmp_path_factory.mktemp("surface_report")
+    logged = pl.when(pl.col("utd") == 1).then("validation_critic_loss")  # one heat map is enough
+    table = two_axes_grid.with_columns(validation_critic_loss=logged)
+    vslog.write_table(table, folder / "grid.parquet")
+    out = folder / "report"
+    main(["report", str(folder / "grid.parquet"), *few, "--out", str(out)])
+    return out, (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_report_page(report):
+    out, text = report
+    words = " ".join(re.sub(r"<(svg|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())
+    for phrase in ("Leave one out", "One axis alone", "TD-overfitting", "With ten times the budget",
+                   "seeds in the mean", "11% more", "26% more", "10 bootstraps"):  # fmt: skip
+        assert phrase in words
+    names = {path.stem for path in (out / "figures").glob("*.svg")}
+    assert names == {path.stem for path in (out / "figures").glob("*.png")}
+    assert names == {
+        "contours", "data_along_sigma", "data_along_params", "compute_along_params",
+        "batch_size_along_params", "batch_size_along_sigma", "budget_walker_run", "partition",
+        "strategies", "td_train_walker_run", "td_validation_walker_run",
+    }  # fmt: skip
+    page = re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert not re.findall(r"""(?:src|href)=["'](?![#])(?!data:)""", page)
+    assert list(read_surface_tasks(out / "laws.json")) == ["walker-run"]
+
+
+def test_surfaces_that_turn_or_what_to_install(report):
+    _, text = report
+    if importlib.util.find_spec("plotly") is None:
+        assert "vs-plots[html]" in text
+        assert "<script" not in text
+    else:
+        assert 'id="surface-0"' in text
+        assert not re.findall(r"<script[^>]*\bsrc=", text)

@@ -1,0 +1,81 @@
+"""Two axes on the published curves of arXiv:2508.14881: held-out error, levels, passive critics."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vs_logging as vslog
+from vs_analyze.runs import load_runs
+from vs_analyze.settings import published2
+from vs_analyze.surface import analyze_surface
+from vs_analyze.surface_evaluate import held_out_runs
+from vs_analyze.td_errors import td_errors
+
+CURVES = Path(__file__).resolve().parents[1] / "../shared/curves"
+SETTINGS = replace(published2(), bootstraps=2)
+
+
+def imported(name):
+    path = CURVES / f"{name}.zip"
+    if not path.exists():
+        pytest.skip(f"shared/curves/{name}.zip is not next to this checkout")
+    return vslog.import_zip(path).table
+
+
+@pytest.fixture(scope="module")
+def study():
+    return analyze_surface(load_runs(imported("fitted_bs"), SETTINGS, source="fitted"), SETTINGS)
+
+
+def test_every_task_is_fitted_at_every_published_level(study):
+    assert {task.env: len(task.chosen) for task in study.tasks} == {
+        "humanoid-stand": 19, "h1-crawl-v0": 20, "h1-pole-v0": 16, "h1-stand-v0": 16,
+    }  # fmt: skip
+    for task in study.tasks:
+        assert len(task.fits) == 20
+        low, high = SETTINGS.level_ranges[task.env]
+        assert (task.levels[0], task.levels[-1]) == (low, high)
+        assert task.laws.delta == 1e11
+
+
+def test_held_out_error(study):
+    """What this build reaches; the nearest run stands beside it."""
+    held = load_runs(imported("interpolated_bs"), SETTINGS, source="interpolated")
+    found = held_out_runs(study, held)
+    assert len(held) == 42
+    assert (len(found.checks), found.censored) == (838, 2)
+    expected = {
+        ("additive", "top"): (0.125, 0.319, 0.191),
+        ("additive", "all"): (0.111, 0.272, 0.167),
+        ("floorless", "top"): (0.128, 0.333, 0.196),
+        ("product", "top"): (0.126, 0.318, 0.195),
+        ("nearest", "top"): (0.162, 0.420, 0.275),
+        ("nearest", "all"): (0.167, 0.400, 0.248),
+    }
+    scores = {(score.predictor, score.levels): score for score in found.scores()}
+    for key, (median, p90, rms) in expected.items():
+        score = scores[key]
+        assert (score.median, score.p90, score.rms_log) == pytest.approx(
+            (median, p90, rms), abs=2e-3
+        )
+
+
+def test_no_seed_that_stopped_counts_as_failed(study):
+    stopped = [cell for task in study.tasks for cell in task.chosen if cell.run.stopped.any()]
+    assert len(stopped) > 20
+    for cell in stopped:
+        ends = [column[np.isfinite(column)][-1] for column in cell.run.returns.T]
+        best = np.array(ends)[cell.run.stopped]
+        levels = next(t.levels for t in study.tasks if t.env == cell.run.env)
+        # all seeds stopped above the lowest level: it must count as reached
+        if cell.run.stopped.all() and best.min() > levels[0]:
+            assert np.isfinite(cell.data[0])
+
+
+def test_passive_critics():
+    """Slopes of the passive critic's validation error in log width; the published run's numbers."""
+    found = {errors.env: errors.slopes for errors in td_errors(imported("side_critic"))}
+    assert found["h1-crawl-v0"] == pytest.approx({"main": -0.553, "passive": -0.330}, abs=1e-3)
+    assert found["h1-pole-v0"] == pytest.approx({"main": -0.270, "passive": -0.107}, abs=1e-3)
+    assert found["h1-stand-v0"] == pytest.approx({"main": -0.389, "passive": -0.106}, abs=1e-3)
