@@ -53,7 +53,7 @@ def test_held_out_error(study):
         ("nearest", "top"): (0.162, 0.420, 0.275),
         ("nearest", "all"): (0.167, 0.400, 0.248),
     }
-    scores = {(score.predictor, score.levels): score for score in found.scores()}
+    scores = {(s.predictor, str(s.levels)): s for s in found.scores()}
     for key, (median, p90, rms) in expected.items():
         score = scores[key]
         assert (score.median, score.p90, score.rms_log) == pytest.approx(

@@ -144,3 +144,11 @@ def test_offset_power_law_in_both_directions(exponent):
 def test_bad_input_is_one_sentence(x, y, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         fit_power_law(x, y, **options)
+
+
+def test_levels_that_hardly_differ_overflow_in_silence():
+    x = 1e6 * (1 + 1e-4 * np.arange(4))
+    fit = fit_power_law(x, [1.0, 5.0, 2.0, 9.0])
+    assert not fit.supported
+    slope = np.polyfit(np.log(x / 1e6), np.log([1.0, 5.0, 2.0, 9.0]), 1)[0]
+    assert fit.parameters["exponent"].value == pytest.approx(slope, rel=1e-6)

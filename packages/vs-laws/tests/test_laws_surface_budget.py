@@ -237,3 +237,10 @@ def test_batch_law_reaches_the_optimum_of_many_starts():
         bounds = [(None, None), (-10, 10), (None, None), tuple(np.log([0.01, 10]))]
         best = min(minimize(loss, s, method="L-BFGS-B", bounds=bounds).fun for s in starts)
         assert fit_batch_surface(SIGMA, PARAMS, B, form="asymptote").loss <= best * (1 + 1e-9), k
+
+
+def test_batch_sizes_that_are_an_exact_power_law_fit_every_form_without_a_warning():
+    for batch_size in (500 * SIGMA**-0.4, 0.1 * SIGMA**-0.4 * PARAMS**0.5):
+        for form in ("power", "asymptote", None):
+            fit = fit_batch_surface(SIGMA, PARAMS, batch_size, form=form)
+            assert fit.law(SIGMA, PARAMS) == pytest.approx(batch_size, rel=1e-3)

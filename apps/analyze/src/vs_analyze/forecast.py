@@ -39,7 +39,7 @@ class Forecast:
         batch_size: B*(σ).
         learning_rate: η*(σ).
         levels: D_J(σ) at every level with a law.
-        warnings: laws that the data do not support.
+        unsupported: name, verdict and reason of every law that the data do not support.
     """
 
     env: str
@@ -48,7 +48,7 @@ class Forecast:
     batch_size: laws.Estimate
     learning_rate: laws.Estimate
     levels: tuple[LevelForecast, ...]
-    warnings: tuple[str, ...]
+    unsupported: tuple[tuple[str, str, str], ...]
 
 
 def forecast(task: TaskLaws, sigma: float) -> Forecast:
@@ -61,10 +61,10 @@ def forecast(task: TaskLaws, sigma: float) -> Forecast:
         return laws.Estimate.from_samples(value, sampled.samples(sigma))
 
     named: list[tuple[str, Sampled[Any]]] = [
-        ("batch size", task.batch_size),
-        ("learning rate", task.learning_rate),
+        ("the batch size", task.batch_size),
+        ("the learning rate", task.learning_rate),
     ]
-    named += [(f"data law at level {entry.level:g}", entry.data) for entry in task.levels]
+    named += [(f"the data law at level {entry.level:.4g}", entry.data) for entry in task.levels]
     return Forecast(
         env=task.env,
         sigma=sigma,
@@ -74,8 +74,8 @@ def forecast(task: TaskLaws, sigma: float) -> Forecast:
         levels=tuple(
             LevelForecast(e.level, at(e.data), e.data.verdict, e.data.reason) for e in task.levels
         ),
-        warnings=tuple(
-            f"the {name} is {sampled.verdict}: {sampled.reason}"
+        unsupported=tuple(
+            (name, sampled.verdict, sampled.reason)
             for name, sampled in named
             if sampled.verdict != "supported"
         ),

@@ -18,6 +18,8 @@ from vs_train.sweep.watch import SweepWatch
 from vs_quickstart.show import print_outcome
 from vs_quickstart.study import run_study
 
+_WIDTH = 120  # of what is not read on a terminal
+
 
 @dataclass(frozen=True)
 class Quickstart:
@@ -64,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, ImportError) as error:
         print(f"vs-quickstart: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    print_outcome(outcome, Console())
+    console = Console()
+    print_outcome(outcome, console if console.is_terminal else Console(width=_WIDTH))
     say("done")
 
 

@@ -57,17 +57,19 @@ def _print_one(one: HeldOut, outcome: Outcome, console: Console) -> None:
         )
     console.print(table)
     table = Table()
-    for name in ("level", "quantity", "predicted", "measured", "agree", "law"):
+    for name in ("level", "env steps: predicted", "measured", "FLOPs: predicted", "measured",
+                 "agree", "law"):  # fmt: skip
         table.add_column(name)
     verdicts = {entry.level: entry.verdict for entry in predicted.levels}
-    for check in one.checks:
+    for data, compute in zip(one.checks[::2], one.checks[1::2], strict=True):
         table.add_row(
-            f"{check.level:g}",
-            {"data": "env steps", "compute": "FLOPs"}[check.quantity],
-            interval(check.predicted["law"]),
-            interval(check.measured),
-            "yes" if check.covered else "no",
-            verdicts[check.level],
+            f"{data.level:.4g}",
+            interval(data.predicted["law"]),
+            interval(data.measured),
+            interval(compute.predicted["law"]),
+            interval(compute.measured),
+            "yes" if data.covered else "no",
+            verdicts[data.level],
         )
     console.print(table)
     console.print(verdict(one), highlight=False, soft_wrap=True)
@@ -80,5 +82,16 @@ def _print_one(one: HeldOut, outcome: Outcome, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for warning in predicted.warnings:
-        console.print(f"! {warning}", highlight=False, markup=False, soft_wrap=True)
+    for why, names in _reasons(one).items():
+        console.print(f"! {names}: {why}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _reasons(one: HeldOut) -> dict[str, str]:
+    """Why laws are not supported, and which: often many for one reason."""
+    found: dict[str, list[str]] = {}
+    for name, verdict, reason in one.predicted.unsupported:
+        found.setdefault(f"{verdict}: {reason}", []).append(name)
+    return {
+        why: names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        for why, names in found.items()
+    }

@@ -29,6 +29,7 @@ _FORMULAS: dict[BatchForm, str] = {
     "power": "B = coefficient * sigma^sigma_power * N^params_power",
     "asymptote": "B = coefficient * sigma^sigma_power / (1 + (params_scale/N)^params_exponent)",
 }
+_LEAST_SHARE = 1e-12
 _PARAMETERS: dict[BatchForm, int] = {"sigma": 2, "power": 3, "asymptote": 4}
 _EXPONENTS = np.geomspace(*EXPONENT_BOUNDS, 48)
 _SHARES = 1.0 / (1.0 + np.exp(-np.linspace(-12.0, 6.0, 48)))
@@ -117,14 +118,14 @@ def _solve(
         theta = np.full((len(y), 5), np.nan)
         if enough.any():
             theta[enough] = _asymptote(x - x.min(), z - z.min(), y[enough], w[enough])
-        top, share = theta[:, :1], theta[:, 2:3]
+        # 0 is a pure power law, which the formula reaches only in the limit of infinite a and b
+        top, share = theta[:, :1], np.maximum(theta[:, 2:3], _LEAST_SHARE)
         power, exponent = theta[:, 3:4], theta[:, 4:]
         with np.errstate(divide="ignore", over="ignore"):
             scale = np.exp(z.min() + np.log((1.0 - share) / share) / exponent)
-        # 1/B = top·σ^(−p)·(share + (1 − share)·(N₀/N)^c)
-        law: BatchSurface | BatchPower = BatchSurface(
-            np.exp(-power * x.min()) / (top * share), power, scale, exponent
-        )
+            # 1/B = top·σ^(−p)·(share + (1 − share)·(N₀/N)^c)
+            coefficient = np.exp(-power * x.min()) / (top * share)
+        law: BatchSurface | BatchPower = BatchSurface(coefficient, power, scale, exponent)
     else:
         flat = np.full((len(y), 3), 0.0)
         if form == "power":
@@ -256,6 +257,8 @@ def _covariance(
     every = list(vars(law))
     free = np.array([name in names for name in every])
     if dof <= 0 or not all(np.isfinite(getattr(law, name)) for name in names):
+        return None
+    if getattr(law, "params_scale", 1.0) == 0.0:  # at its bound: no derivative there
         return None
     jacobian = log_gradient(law, lambda other: other(s, n)) * np.sqrt(w)[:, None]
     size = np.sqrt((jacobian**2).sum(axis=0))

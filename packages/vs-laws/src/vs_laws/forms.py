@@ -25,7 +25,8 @@ class PowerLaw:
 
     def __call__(self, x: ArrayLike) -> Floats:
         """Evaluate at ``x > 0`` (broadcasting)."""
-        return np.asarray(self.coefficient * np.asarray(x, float) ** self.exponent, float)
+        with np.errstate(over="ignore", invalid="ignore"):  # wild bootstraps: inf or NaN
+            return np.asarray(self.coefficient * np.asarray(x, float) ** self.exponent, float)
 
 
 @dataclass(frozen=True)

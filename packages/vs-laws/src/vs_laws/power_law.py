@@ -79,16 +79,18 @@ def fit_power_law(
     v_slope = np.full(one_hot.shape[1], noise) / spread[0]
     v_top = noise / group_weight + shift**2 * v_slope
     cross = -shift * v_slope
-    coefficient = np.exp(intercept[0] - slope[0] * origin)
-    covariance = np.empty((one_hot.shape[1], 2, 2))
-    covariance[:, 0, 0] = v_top * coefficient**2
-    covariance[:, 1, 1] = v_slope
-    covariance[:, 0, 1] = covariance[:, 1, 0] = cross * coefficient
+    with np.errstate(over="ignore"):  # levels that hardly differ, far from 1
+        coefficient = np.exp(intercept[0] - slope[0] * origin)
+        covariance = np.empty((one_hot.shape[1], 2, 2))
+        covariance[:, 0, 0] = v_top * coefficient**2
+        covariance[:, 1, 1] = v_slope
+        covariance[:, 0, 1] = covariance[:, 1, 0] = cross * coefficient
 
     sample_law, top_draws, slope_draws = None, None, None
     if draws is not None:
         log_top, slope_draws, _, _ = _regress(centred, draws, weights, one_hot, shared_exponent)
-        top_draws = np.exp(log_top - slope_draws * origin)
+        with np.errstate(over="ignore"):
+            top_draws = np.exp(log_top - slope_draws * origin)
         lost = int((np.isnan(slope_draws) | np.isnan(top_draws)).any(axis=1).sum())
         notes += _sample_notes(draws[:, used], lost)
         shape = (len(draws), -1, 1) if names else (len(draws), 1)
@@ -110,7 +112,8 @@ def fit_power_law(
         value = float(coefficient[g])
         if top_draws is None:
             error = float(np.sqrt(v_top[g]))
-            factor = float(np.exp(quantile * error)) if dof > 0 else np.nan
+            with np.errstate(over="ignore"):
+                factor = float(np.exp(quantile * error)) if dof > 0 else np.nan
             parameters[key] = Estimate(value, value / factor, value * factor, value * error)
         else:
             parameters[key] = Estimate.from_samples(value, top_draws[:, g])
