@@ -1,12 +1,16 @@
 """What follows the grid of sweep.toml: runs at the fitted hyperparameters, baseline, tables, check.
 
+Each task is analysed alone, at levels of its own: what the slower one reaches says little about the
+other.
+
 vs-sweep run sweep.toml --out runs/grid
 python make.py fitted --out runs        # at B*(σ), η*(σ), and at the middle σ's best (B, η)
-python make.py consolidate --out runs   # grid, fitted and baseline .parquet beside this file
+python make.py consolidate --out runs   # TASK-grid, -fitted and -baseline.parquet here
 python make.py check                    # exponents, and whether the fitted beat the baseline
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -27,20 +31,28 @@ HERE = Path(__file__).parent
 PAPERS = {"batch_size": "DMC -0.47, Gym -0.33", "learning_rate": "DMC -0.26, Gym -0.30"}
 
 
-def study_of(table: Path) -> Study:
-    """Return the analysis of a grid."""
-    runs = load_runs(scan(table), Settings(), source=str(table))
-    return analyze(runs, [], Settings(delta=price_of_a_step(runs)))
+def studies_of(table: Path | list[Path]) -> list[Study]:
+    """Return the analysis of every task of a grid."""
+    rows = scan(table).collect()
+    studies = []
+    for (_,), mine in rows.group_by("env", maintain_order=True):
+        runs = load_runs(mine, Settings(), source=str(table))
+        studies.append(analyze(runs, [], Settings(delta=price_of_a_step(runs))))
+    return studies
 
 
 def train(spec: Spec, out: Path, *, workers: int) -> None:
     """Train at the fitted and at the baseline's hyperparameters, with seeds of their own."""
-    study = study_of(out / "grid")
+    studies = studies_of(out / "grid")
     stop = StopRequest()
     stop.listen()
-    forecasts = [forecast(task, sigma) for task in study.tasks for sigma in spec.axes.utd]
     for name, choose in (("fitted", held_out_cell), ("baseline", baseline_cell)):
-        cells = [choose(spec, one, study) for one in forecasts]
+        cells = [
+            choose(spec, forecast(task, sigma), study)
+            for study in studies
+            for task in study.tasks
+            for sigma in spec.axes.utd
+        ]
         with SweepWatch(survey(cells, out / name), sys.stderr) as watch:
             run_sweep(
                 cells, out / name, workers=workers, checkpoint_every=0, stop=stop, watcher=watch
@@ -49,35 +61,44 @@ def train(spec: Spec, out: Path, *, workers: int) -> None:
 
 def check() -> None:
     """Print what came out, as it is."""
-    study = study_of(HERE / "grid.parquet")
-    for law in (study.batch_size, study.learning_rate):
-        fit = law.fit
-        print(
-            f"{law.name}: exponent {interval(fit.parameters['exponent'])}, {fit.verdict} "
-            f"({fit.reason}); papers: {PAPERS[law.name]}"
+    for study in studies_of(sorted(HERE.glob("*-grid.parquet"))):
+        env = study.tasks[0].env
+        print(env)
+        for law in (study.batch_size, study.learning_rate):
+            exponent = interval(law.fit.parameters["exponent"])
+            print(
+                f"  {law.name}: exponent {exponent}, {law.fit.verdict}; papers: {PAPERS[law.name]}"
+            )
+        level = study.settings.levels[study.settings.hyperparameter_level_index]
+        print(f"  env steps to level {level:g}")
+        both = [_steps(name, env, level, study.settings) for name in ("fitted", "baseline")]
+        for sigma in sorted(both[0].keys() & both[1].keys()):
+            print(f"    utd {sigma:g}: fitted {both[0][sigma]}, baseline {both[1][sigma]}")
+
+
+def _by_task(out: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(out.glob("*/run.json")):
+        env = json.loads(path.read_text(encoding="utf-8"))["config"]["env"]
+        found.setdefault(env, []).append(path.parent)
+    return found
+
+
+def _steps(name: str, env: str, level: float, settings: Settings) -> dict[float, str]:
+    """Return hyperparameters and env steps to the level by σ, in words."""
+    table = HERE / f"{env}-{name}.parquet"
+    found = {}
+    for run in load_runs(scan(table), settings, source=str(table)):
+        point = iso.mean_crossings(run.steps, run.returns, [level]).step[0]
+        rng = np.random.default_rng(0)
+        draws = iso.bootstrap_crossings(
+            run.steps, run.returns, [level], bootstraps=1000, rng=rng
+        ).step[:, 0]
+        low, high = np.quantile(draws, [0.025, 0.975], method="nearest")
+        found[run.utd] = (
+            f"{point:.0f} [{low:.0f}, {high:.0f}] (B {run.batch_size}, lr {run.learning_rate:g})"
         )
-    runs = {
-        name: load_runs(scan(HERE / f"{name}.parquet"), study.settings, source=name)
-        for name in ("fitted", "baseline")
-    }
-    level = study.settings.levels[study.settings.hyperparameter_level_index]
-    rng = np.random.default_rng(0)
-    print(f"env steps to level {level:g}:")
-    for env in sorted({run.env for run in runs["fitted"]}):
-        for sigma in sorted({run.utd for run in runs["fitted"]}):
-            text = f"  {env} utd {sigma:g}:"
-            for name, found in runs.items():
-                (run,) = [r for r in found if (r.env, r.utd) == (env, sigma)]
-                point = iso.mean_crossings(run.steps, run.returns, [level]).step[0]
-                draws = iso.bootstrap_crossings(
-                    run.steps, run.returns, [level], bootstraps=100, rng=rng
-                ).step[:, 0]
-                low, high = np.quantile(draws, [0.025, 0.975], method="nearest")
-                text += (
-                    f"  {name} (B {run.batch_size}, lr {run.learning_rate:g}) "
-                    f"{point:.0f} [{low:.0f}, {high:.0f}]"
-                )
-            print(text)
+    return found
 
 
 def main() -> None:
@@ -92,7 +113,8 @@ def main() -> None:
             train(load_spec(HERE / "sweep.toml"), options.out, workers=options.workers)
         case "consolidate":
             for name in ("grid", "fitted", "baseline"):
-                consolidate(options.out / name, HERE / f"{name}.parquet")
+                for env, folders in _by_task(options.out / name).items():
+                    consolidate(folders, HERE / f"{env}-{name}.parquet")
         case _:
             check()
 

@@ -8,10 +8,12 @@ import pytest
 import vs_logging as vslog
 from vs_analyze.cli import main
 from vs_analyze.measure import measure
+from vs_analyze.recommend import Question
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings, published2
 from vs_analyze.surface import analyze_surface, automatic_range
 from vs_analyze.surface_book import read_surface_tasks
+from vs_analyze.surface_recommend import recommend_surface
 from vs_analyze.td_errors import td_errors
 
 LEVELS = (300.0, 400.0, 500.0, 600.0, 700.0)
@@ -50,6 +52,21 @@ def test_fit_recovers_the_laws(plane, surface_laws):
     assert task.width(700_000) == pytest.approx(256)
     assert task.width(36_000_000) == pytest.approx(2048)
     assert "With ten times the budget" in task.growth
+
+
+def test_widths_are_those_of_the_depth_that_was_run_most(two_axes):
+    sixteen = pl.when(pl.col("critic_width") == 1024)
+    deep = two_axes.with_columns(
+        critic_depth=sixteen.then(6).otherwise(2),
+        critic_width=sixteen.then(512).otherwise(pl.col("critic_width")),
+    )
+    settings = Settings(bootstraps=4, levels=(700.0,))
+    (task,) = analyze_surface(load_runs(deep, settings, source="deep"), settings).tasks
+    assert task.laws.depth == 2
+    assert task.laws.width(9_000_000) == pytest.approx(512 * (9 / 2.5) ** 0.5)
+    found = recommend_surface(task.laws, Question(level=700.0))
+    assert found.shape.endswith(" x 2")
+    assert f"-> width {found.shape}" in str(found)
 
 
 def asked(surface_laws, capsys, *question):

@@ -51,6 +51,10 @@ def test_every_combination_is_one_cell():
         ("dmc/pendulum-swingup", 0.5, 3000, 100),
         ("dmc/pendulum-swingup", 2.0, 3000, 100),
     }
+    assert {c.critic_depth for c in cells} == {2}
+    deeper = GOOD.replace("[8, 32]", "[8, 32]\ncritic_depth = [1, 3]")
+    shapes = [(c.critic_width, c.critic_depth) for c in parse_spec(deeper, source="a.toml").cells()]
+    assert shapes == [(8, 1), (8, 3), (32, 1), (32, 3)] * 8
     rates = {c.env: c.learning_rates for c in cells}
     assert rates == {"dmc/cartpole-swingup": (1e-3, 3e-3), "dmc/pendulum-swingup": (1e-2,)}
 

@@ -34,6 +34,7 @@ def test_a_default_spelled_out_is_the_same_run():
         {"utd": 2.0},
         {"batch_size": 128},
         {"critic_width": 128},
+        {"critic_depth": 3},
         {"actor_width": 128},
         {"learning_rates": (1e-3,)},
         {"warmup_steps": 500},

@@ -43,6 +43,7 @@ def test_the_run_table(written):
     row = table.row(0, named=True)
     assert (row["algo"], row["benchmark"], row["env"]) == ("sac", "dmc", "pendulum-swingup")
     assert (row["utd"], row["batch_size"], row["critic_width"]) == (0.5, 4, 8)
+    assert row["critic_depth"] == 2
     assert row["critic_params"] == 2 * ((4 * 8 + 8) + (8 * 8 + 8) + (8 + 1))
     one = table.filter(pl.col("learning_rate") == 3e-3, pl.col("seed") == 1).sort("env_step")
     assert one["env_step"].to_list() == [30, 60, 90]

@@ -5,6 +5,7 @@ quantile Huber loss over (batch, 100, 100), gradients by hand.
 """
 
 import itertools
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -358,6 +359,8 @@ def test_facts_of_the_networks():
     inputs, width = 6, 24
     layers = (inputs * width + width) + 4 * (width * width + width) + 5 * 2 * width
     assert CONFIG.critic_params == 2 * (layers + width * QUANTILES + QUANTILES)
+    block = 2 * (width * width + width) + 2 * 2 * width
+    assert replace(CONFIG, critic_depth=3).critic_params == CONFIG.critic_params + 2 * block
     assert CONFIG.target_entropy == -1.0
     first, second = (flat(state.critic.params, i) for i in range(2))
     for weights in (first, second, flat(state.actor.params)):

@@ -52,7 +52,7 @@ def trained(config, steps=12, *, measuring=False):
 
 @pytest.mark.parametrize("kind", [SACConfig, BROConfig])
 def test_measuring_changes_nothing_and_a_passive_critic_influences_nothing(kind):
-    small = {"critic_blocks": 1} if kind is BROConfig else {}  # compiles faster
+    small = {"critic_depth": 1} if kind is BROConfig else {}  # compiles faster
     config = kind(observation_size=3, action_size=2, critic_width=16, actor_width=8, **small)
     plain, _, _ = trained(config)
     watched, _, found = trained(replace(config, passive_width=32), measuring=True)

@@ -202,5 +202,8 @@ def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
 
 def test_size_of_the_critics():
     assert CONFIG.critic_params == 2 * ((6 * 24 + 24) + (24 * 24 + 24) + (24 + 1))
+    deeper = replace(CONFIG, critic_depth=3, passive_width=24)
+    assert deeper.critic_params == CONFIG.critic_params + 2 * (24 * 24 + 24)
+    assert deeper.passive_params == deeper.critic_params
     assert CONFIG.target_entropy == -1.0
     assert replace(CONFIG, target_entropy_per_action=1.0).target_entropy == -2.0

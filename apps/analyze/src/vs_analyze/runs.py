@@ -28,7 +28,7 @@ class Run:
         duplicates: seed columns left out because they are exact copies of another.
         stopped: shape (S,), seeds that were stopped because they succeeded; None where the table
             does not say.
-        critic_width: None where the table does not say.
+        critic_width, critic_depth: None where the table does not say.
         identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
             that the table has.
     """
@@ -45,6 +45,7 @@ class Run:
     duplicates: int
     stopped: NDArray[np.bool_] | None = None
     critic_width: int | None = None
+    critic_depth: int | None = None
     identity: tuple[object, ...] = ()
 
     def mean(self, threshold: float | None = None) -> Floats:
@@ -55,12 +56,23 @@ class Run:
         return iso.mean_curve(self.returns, stopped=self.stopped, threshold=low)
 
     @property
+    def shape(self) -> str:
+        """The critic's width, and its depth where that is known."""
+        return shape_of(self.critic_width, self.critic_depth)
+
+    @property
     def label(self) -> str:
         """The configuration in words, for messages."""
         return (
             f"{self.env} at utd {self.utd:g}, batch_size {self.batch_size}, "
             f"learning_rate {self.learning_rate:g}"
         )
+
+
+def shape_of(width: float | None, depth: int | None) -> str:
+    """A network's size in words: ``256 x 2``, or ``256`` where the depth is not known."""
+    wide = "" if width is None else f"{width:.0f}"
+    return wide if depth is None else f"{wide} x {depth}"
 
 
 PLACE = ["algo", "benchmark", "env", "utd", "batch_size", "learning_rate", "critic_params"]
@@ -149,6 +161,7 @@ def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str
         duplicates=distinct.dropped,
         stopped=stopped,
         critic_width=key["critic_width"],
+        critic_depth=key.get("critic_depth"),
         identity=tuple(value for name, value in key.items() if name != "run"),
     )
 

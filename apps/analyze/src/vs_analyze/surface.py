@@ -4,6 +4,7 @@ Every task is fitted alone, at its own levels. As in `vs_analyze.study`, one boo
 drives all of it: index k of every ``samples`` is the same resample.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -223,6 +224,7 @@ def fit_task(
             "sign of slow learning alone"
         )
     facts = task_facts(run.benchmark, env) or TaskFacts(float("nan"), None, None)
+    depth = Counter(c.run.critic_depth for c in chosen).most_common(1)[0][0]
     found = SurfaceTaskLaws(
         algo=run.algo,
         benchmark=run.benchmark,
@@ -231,12 +233,13 @@ def fit_task(
         delta=settings.delta or facts.delta or DEFAULT_DELTA,
         sigma_range=span(sigma),
         params_range=span(params),
+        depth=depth,
         widths=tuple(
             sorted(
                 {
                     (float(c.run.critic_params or np.nan), float(c.run.critic_width))
                     for c in chosen
-                    if c.run.critic_width
+                    if c.run.critic_width and c.run.critic_depth == depth
                 }
             )
         ),

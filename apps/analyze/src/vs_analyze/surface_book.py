@@ -71,7 +71,8 @@ class SurfaceTaskLaws:
         delta: δ, FLOPs per env step.
         sigma_range: least and largest σ that were run.
         params_range: the same of N.
-        widths: (N, critic width) pairs that were run; empty where the table did not say.
+        depth: the critic depth that was run most; None where the table did not say.
+        widths: (N, critic width) pairs of that depth; empty where the table did not say.
         learning_rates: of the runs behind the laws.
         batch_size: B*(σ, N).
         actor_params: counted in FLOPs, as ``passive_params``.
@@ -85,6 +86,7 @@ class SurfaceTaskLaws:
     delta: float
     sigma_range: tuple[float, float]
     params_range: tuple[float, float]
+    depth: int | None
     widths: tuple[tuple[float, float], ...]
     learning_rates: tuple[float, ...]
     batch_size: Sampled2

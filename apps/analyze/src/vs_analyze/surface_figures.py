@@ -158,8 +158,8 @@ def _slice_panel(task: TaskSurface, along: Along, quantity: str) -> plots.SliceP
             if spread is None
             else law_line(drawn, value, spread)
         )
-        width = task.chosen[here[0]].run.critic_width
-        label = f"width {width}" if along == "sigma" and width else ""
+        shape = task.chosen[here[0]].run.shape
+        label = f"width {shape}" if along == "sigma" and shape else ""
         runs = estimate_points(x[here], [estimates[i] for i in here])
         slices.append(plots.Slice(float(fixed), runs, curve, label))
     verdict = task.laws.batch_size.verdict if quantity == "batch_size" else entry.data.verdict
@@ -241,13 +241,13 @@ def _td_errors(found: TdErrors, show: Literal["train", "validation"]) -> Figure:
     for sigma in np.unique(found.sigma):
         here = found.sigma == sigma
         batches, row = np.unique(found.batch_size[here], return_inverse=True)
-        widths, column = np.unique(found.width[here], return_inverse=True)
+        sizes, first, column = np.unique(found.params[here], return_index=True, return_inverse=True)
+        widths = found.width[here][first]
         arrays = {}
         for name, error in found.errors.items():
             arrays[name] = np.full((batches.size, widths.size), np.nan)
             arrays[name][row, column] = error[here]
-        sizes = dict(zip(found.width[here], found.params[here], strict=True))
-        largest = np.array([found.largest_batch.get(sizes[w], np.nan) for w in widths])
+        largest = np.array([found.largest_batch.get(size, np.nan) for size in sizes])
         panels.append(
             plots.TdErrorPanel(
                 float(sigma), batches, widths, arrays["train"], arrays["validation"], largest

@@ -9,7 +9,7 @@ import vs_laws as laws
 from numpy.typing import NDArray
 
 from vs_analyze.recommend import REACH, Question
-from vs_analyze.runs import AnalysisError
+from vs_analyze.runs import AnalysisError, shape_of
 from vs_analyze.surface_book import SurfaceLevel, SurfaceTaskLaws
 
 type Floats = NDArray[np.float64]
@@ -31,6 +31,7 @@ class SurfaceRecommendation:
 
     Attributes:
         width: critic width of that many parameters, between those run; None when not known.
+        depth: the critic depth that ``width`` is for; None when not known.
         edges: the axes on which the optimum is at or beyond the edge of what was run.
         growth: which resource to grow next.
     """
@@ -41,6 +42,7 @@ class SurfaceRecommendation:
     utd: laws.Estimate
     critic_params: laws.Estimate
     width: float | None
+    depth: int | None
     batch_size: laws.Estimate
     batch_size_rounded: int
     learning_rates: tuple[float, ...]
@@ -53,6 +55,11 @@ class SurfaceRecommendation:
     growth: str
     warnings: tuple[str, ...]
 
+    @property
+    def shape(self) -> str:
+        """The critic's width, and its depth where that is known."""
+        return shape_of(self.width, self.depth)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {
@@ -61,7 +68,7 @@ class SurfaceRecommendation:
         }
 
     def __str__(self) -> str:
-        wide = "" if self.width is None else f"-> width {self.width:.0f}"
+        wide = f"-> width {self.shape}" if self.shape else ""
         rows = [
             ("level J", self.level, "normalised return"),
             ("utd", self.utd, "updates per env step"),
@@ -288,6 +295,7 @@ def _describe(
         utd=laws.Estimate.from_samples(sigma, np.ravel(draws[0])),
         critic_params=laws.Estimate.from_samples(params, np.ravel(draws[1])),
         width=task.width(params),
+        depth=task.depth,
         batch_size=batch_size,
         batch_size_rounded=int(laws.round_batch_size(batch, to=multiple)),
         learning_rates=task.learning_rates,

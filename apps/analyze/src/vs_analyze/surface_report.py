@@ -183,7 +183,7 @@ def _recommendations(study: SurfaceStudy) -> dict[str, Any]:
             r = recommend_surface(task.laws, Question(level=level))
             rows.append(
                 [r.env, f"{level:g}", interval(r.utd), interval(r.critic_params),
-                 "" if r.width is None else f"{r.width:.0f}", r.batch_size_rounded, interval(r.data),
+                 r.shape, r.batch_size_rounded, interval(r.data),
                  interval(r.compute), "; ".join(r.warnings) or "none"]
             )  # fmt: skip
     return {
@@ -201,7 +201,7 @@ def _steps_table(study: SurfaceStudy) -> dict[str, Any]:
         for cell in task.chosen:
             data, last = cell.data[index], cell.last_step[index]
             rows.append(
-                [task.env, f"{cell.utd:g}", f"{cell.run.critic_params:,}", cell.run.critic_width,
+                [task.env, f"{cell.utd:g}", f"{cell.run.critic_params:,}", cell.run.shape,
                  cell.run.batch_size, cell.run.returns.shape[1],
                  0 if cell.run.stopped is None else int(cell.run.stopped.sum()),
                  f"{data:,.0f}" if np.isfinite(data) else f"> {last:,.0f}", int(cell.seeds[index])]

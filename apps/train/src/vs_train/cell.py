@@ -46,6 +46,7 @@ def agent_config(config: TrainConfig) -> ActorCriticConfig:
         observation_size=facts.observation_size,
         action_size=facts.action_size,
         critic_width=config.choices.critic_width,
+        critic_depth=config.critic_depth,
         actor_width=config.actor_width,
         actor_every=config.actor_every,
         target_entropy_per_action=config.target_entropy_per_action,

@@ -64,6 +64,7 @@ class TrainConfig:
             By algorithm: 1, 2, 10.
         batch_size: transitions per update. By algorithm: 256, 256, 128.
         critic_width: units of each of the critics' hidden layers. By algorithm: 256, 512, 512.
+        critic_depth: hidden layers of each critic (sac), residual blocks of each (bro).
         actor_width: units of each of the actor's hidden layers.
         learning_rates: step sizes of critic and actor; one run table per value.
         seeds: agents per learning rate.
@@ -97,6 +98,7 @@ class TrainConfig:
     utd: float | None = None
     batch_size: int | None = None
     critic_width: int | None = None
+    critic_depth: int = 2
     actor_width: int = 256
     learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(name="learning-rate")] = (3e-4,)
     seeds: int = 4
@@ -121,7 +123,7 @@ class TrainConfig:
             raise ValueError(f"env = {self.env!r}: expected a task such as 'dmc/cartpole-swingup'")
         for name, value in asdict(self.choices).items():
             _positive(name, value)
-        for name in ("actor_width", "seeds", "steps", "replay_capacity"):
+        for name in ("critic_depth", "actor_width", "seeds", "steps", "replay_capacity"):
             _positive(name, getattr(self, name))
         _positive("target_entropy_per_action", self.target_entropy_per_action)
         for name in ("passive_critic_width", "lanes_per_program"):

@@ -54,6 +54,7 @@ class ActorCriticConfig(ABC):
         observation_size: length of one observation.
         action_size: length of one action, each component in [-1, 1].
         critic_width: units of the critics' hidden layers.
+        critic_depth: hidden layers of the critics, or residual blocks where they have these.
         actor_width: units of the actor's hidden layers.
         discount: gamma.
         target_rate: tau, the step of the target critics towards the critics.
@@ -62,13 +63,15 @@ class ActorCriticConfig(ABC):
         actor_every: when actor and temperature are updated: with every critic update, or once per
             environment step, after that step's critic updates.
         dtype: in which matrix products are formed; everything else is float32.
-        passive_width: width of a passive critic, trained on the first one's batches and targets
-            without influence on either (arXiv:2508.14881, section 4); None for none.
+        passive_width: width of a passive critic of the same depth, trained on the first one's
+            batches and targets without influence on either (arXiv:2508.14881, section 4); None for
+            none.
     """
 
     observation_size: int
     action_size: int
     critic_width: int = 256
+    critic_depth: int = 2
     actor_width: int = 256
     discount: float = 0.99
     target_rate: float = 0.005
@@ -88,7 +91,7 @@ class ActorCriticConfig(ABC):
 
     @abstractmethod
     def critic_of(self, width: int) -> TwinCritic:
-        """Return the pair of critics with ``width`` units per layer."""
+        """Return the pair of critics with ``width`` units per layer, `critic_depth` deep."""
 
     @abstractmethod
     def combine(self, predictions: Array) -> Array:

@@ -38,13 +38,11 @@ class BROConfig(ActorCriticConfig):
     temperature start afresh every 2.5e6 gradient steps; the replay memory stays.
 
     Attributes:
-        critic_blocks: residual blocks of each critic.
         actor_blocks: residual blocks of the actor.
         quantiles: of the return, predicted by each critic.
         reset_every: critic updates between two resets; None for never.
     """
 
-    critic_blocks: int = 2
     actor_blocks: int = 1
     quantiles: int = 100
     reset_every: int | None = 2_500_000
@@ -62,7 +60,7 @@ class BROConfig(ActorCriticConfig):
 
     def critic_of(self, width: int) -> TwinCritic:
         """Return two BroNets with one output per quantile."""
-        return TwinCritic(BroNet, width, self.critic_blocks, self.quantiles, self.dtype)
+        return TwinCritic(BroNet, width, self.critic_depth, self.quantiles, self.dtype)
 
     def combine(self, predictions: Array) -> Array:
         """Return the mean of the two, quantile by quantile."""

@@ -25,8 +25,8 @@ class SACConfig(ActorCriticConfig):
         return GaussianActor(MLP, self.actor_width, 2, self.action_size, "clip", self.dtype)
 
     def critic_of(self, width: int) -> TwinCritic:
-        """Return two MLPs of two hidden layers with one output each."""
-        return TwinCritic(MLP, width, 2, 1, self.dtype)
+        """Return two MLPs with one output each."""
+        return TwinCritic(MLP, width, self.critic_depth, 1, self.dtype)
 
     def combine(self, predictions: Array) -> Array:
         """Return the smaller of the two values."""

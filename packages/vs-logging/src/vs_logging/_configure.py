@@ -10,6 +10,7 @@ _INTEGERS = (
     "batch_size",
     "critic_params",
     "critic_width",
+    "critic_depth",
     "passive_critic_width",
     "passive_critic_params",
 )

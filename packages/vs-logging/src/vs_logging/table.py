@@ -31,6 +31,7 @@ SCHEMA: dict[str, pl.DataType] = {
 OPTIONAL_SCHEMA: dict[str, pl.DataType] = {
     "variant": pl.String(),
     "stopped_on_success": pl.Boolean(),
+    "critic_depth": pl.Int64(),
     "passive_critic_width": pl.Int64(),
     "passive_critic_params": pl.Int64(),
 }
@@ -51,10 +52,11 @@ CONFIG_COLUMNS: tuple[str, ...] = (
 IDENTITY_COLUMNS: tuple[str, ...] = (
     *CONFIG_COLUMNS,
     "variant",
+    "critic_depth",
     "passive_critic_width",
     "passive_critic_params",
 )
-"""What tells runs apart, as far as columns do; of the last three a table may have any."""
+"""What tells runs apart, as far as columns do; of the last four a table may have any."""
 
 NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_"})
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""

@@ -97,7 +97,7 @@ def calibrate(
                 process.stdin.flush()
                 answer = json.loads(process.stdout.readline() or '{"error": "it was killed"}')
                 if "error" in answer:
-                    where = f"{one.env}, width {one.choices.critic_width}"
+                    where = f"{one.env}, width {one.choices.critic_width}, depth {one.critic_depth}"
                     raise ValueError(f"{where} cannot be run here: {answer['error']}")
                 speeds[one] = Speed(**answer)
                 on_kind(len(speeds), len(kinds))

@@ -14,7 +14,7 @@ from vs_train.facts import columns, flops_per_update
 from vs_train.record import checkpoint_step, is_finished
 
 CHECKPOINTS = "checkpoints"
-_AXES = ("algo", "env", "utd", "batch_size", "critic_width", "actor_width")
+_AXES = ("algo", "env", "utd", "batch_size", "critic_width", "critic_depth", "actor_width")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cell:
         rates = ", ".join(f"{rate:g}" for rate in self.config.learning_rates)
         return (
             f"{self.config.env} utd {choices.utd:g} batch {choices.batch_size} "
-            f"width {choices.critic_width} rates {rates}"
+            f"width {choices.critic_width} depth {self.config.critic_depth} rates {rates}"
         )
 
 

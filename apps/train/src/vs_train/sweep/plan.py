@@ -19,7 +19,7 @@ class CellPlan:
     """One cell.
 
     Attributes:
-        env, utd, batch_size, critic_width: its configuration.
+        env, utd, batch_size, critic_width, critic_depth: its configuration.
         runs: learning rates.
         lanes: learning rates times seeds, the agents of one program.
         env_steps: of all agents together.
@@ -33,6 +33,7 @@ class CellPlan:
     utd: float
     batch_size: int
     critic_width: int
+    critic_depth: int
     runs: int
     lanes: int
     env_steps: int
@@ -116,6 +117,7 @@ def _cell_plan(config: TrainConfig, speeds: Mapping[TrainConfig, Speed] | None) 
         utd=choices.utd,
         batch_size=choices.batch_size,
         critic_width=choices.critic_width,
+        critic_depth=config.critic_depth,
         runs=runs,
         lanes=lanes,
         env_steps=lanes * config.steps,

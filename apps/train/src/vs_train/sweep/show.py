@@ -22,16 +22,28 @@ def page() -> Console:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print a plan: cells in the order in which they begin, totals, and time by workers."""
-    names = ("task", "utd", "batch", "width", "runs", "lanes", "env steps", "FLOPs", "measured")
+    names = (
+        "task",
+        "utd",
+        "batch",
+        "width",
+        "depth",
+        "runs",
+        "lanes",
+        "env steps",
+        "FLOPs",
+        "measured",
+    )
     table = Table(*names, "replay", "time", title="cells, longest first", box=box.SIMPLE)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = _RIGHT, True
     for cell in plan.cells:
-        configuration = (f"{cell.utd:g}", str(cell.batch_size), str(cell.critic_width))
+        sizes = (cell.batch_size, cell.critic_width, cell.critic_depth)
+        configuration = (f"{cell.utd:g}", *map(str, sizes))
         table.add_row(cell.env, *configuration, *_amounts(vars(cell)))
     table.add_section()
     total = plan.total()
-    table.add_row(f"{total['cells']} cells", "", "", "", *_amounts(total))
+    table.add_row(f"{total['cells']} cells", "", "", "", "", *_amounts(total))
     console.print(table)
     by = Table("workers", "time", "replay memory", title="on this machine", box=box.SIMPLE)
     for workers in plan.workers:

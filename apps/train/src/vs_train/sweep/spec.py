@@ -24,6 +24,7 @@ class Axes:
         batch_size: transitions per update.
         learning_rate: step sizes of critic and actor.
         critic_width: units of each of the critics' hidden layers.
+        critic_depth: how many of these layers (sac), or residual blocks (bro).
         actor_width: the same of the actor's: one number, or "critic_width" for the critics'.
     """
 
@@ -31,6 +32,7 @@ class Axes:
     batch_size: tuple[int, ...]
     learning_rate: tuple[float, ...]
     critic_width: tuple[int, ...]
+    critic_depth: tuple[int, ...] = (2,)
     actor_width: int | Literal["critic_width"] = 256
 
 
@@ -81,7 +83,7 @@ class Spec:
     constants: Constants = field(default_factory=Constants)
 
     def cells(self) -> list[TrainConfig]:
-        """Return one cell per task, utd, batch size and critic width, the last one fastest.
+        """Return one cell per task, utd, batch size, critic width and depth, the last one fastest.
 
         Its lanes are the learning rates times the seeds.
         """
@@ -94,6 +96,7 @@ class Spec:
                 utd=utd,
                 batch_size=batch_size,
                 critic_width=width,
+                critic_depth=depth,
                 actor_width=width if axes.actor_width == WITH_CRITIC else int(axes.actor_width),
                 learning_rates=task.learning_rate or axes.learning_rate,
                 seeds=self.seeds,
@@ -106,6 +109,7 @@ class Spec:
             for utd in axes.utd
             for batch_size in axes.batch_size
             for width in axes.critic_width
+            for depth in axes.critic_depth
         ]
 
 
@@ -184,11 +188,13 @@ def _axes(table: Table, *, need_learning_rate: bool) -> Axes:
             if table.text("actor_width") != WITH_CRITIC:
                 raise table.wrong("actor_width", f'an integer or "{WITH_CRITIC}"') from None
             actor = WITH_CRITIC
+    depths = table.integers("critic_depth") if "critic_depth" in table else Axes.critic_depth
     return Axes(
         utd=table.numbers("utd"),
         batch_size=table.integers("batch_size"),
         learning_rate=rates,
         critic_width=table.integers("critic_width"),
+        critic_depth=depths,
         actor_width=actor,
     )
 
