@@ -168,6 +168,18 @@ def test_stopped_seeds_reach_what_they_passed_and_are_censored_above(plane, two_
     assert cell.seeds[:2].tolist() == [3, 3]
 
 
+def test_evaluations_after_the_last_step_are_left_out(plane):
+    curves = plane.rows(2.0, 256, 700_000, 64)
+    assert published2().last_steps["h1-pole-v0"] == 1_500_000
+    at = float(plane.data(2.0, 700_000, 500.0))
+    settings = Settings(levels=(400.0, 600.0), last_steps={plane.env: int(at), "other": 1})
+    (run,) = load_runs(curves, settings, source="cut")
+    assert 0.99 * at < run.steps[-1] <= at
+    (cell,) = measure([run], settings, np.random.default_rng(0))
+    assert cell.data[0] == pytest.approx(plane.data(2.0, 700_000, 400.0), rel=0.02)
+    assert cell.data[1] == np.inf
+
+
 def test_levels_are_per_task(plane):
     ranges = published2().level_ranges
     assert ranges["h1-crawl-v0"] == (450, 788.887)

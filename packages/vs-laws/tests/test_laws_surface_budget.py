@@ -185,6 +185,22 @@ def test_one_axis_costs_more_than_two():
         single_axis(law, DELTA, both, axis=unknown, fixed=1.0, value_range=(1, 8))
 
 
+def test_an_axis_that_does_not_matter_is_held_alike_alone_and_together():
+    law = SurfaceCompute(SurfaceLaw(2e5, np.array([1.5e5, 3e5]), 0.8, 0.0, 0.45), 256.0)
+    both = least_surface_budget(law, DELTA, **RANGES)
+    assert both.critic_params == pytest.approx(2e5)  # N runs away to the end of its range
+    for fixed in (both.sigma[0], 3.0):
+        alone = single_axis(
+            law, DELTA, both, axis="critic_params", fixed=float(fixed), value_range=(2e5, 4e7)
+        )
+        assert alone.value == pytest.approx(2e5)
+        assert np.all(alone.edge)
+        assert np.all(alone.budget_ratio >= 1 - 1e-9)
+        assert np.all(alone.data_ratio >= 1 - 1e-6)
+        if fixed != 3.0:
+            assert alone.budget_ratio[0] == pytest.approx(1.0)
+
+
 GRID = np.meshgrid([1.0, 2, 4, 8], [1.8e5, 6e5, 2.3e6, 8.8e6, 3.4e7], indexing="ij")
 SIGMA, PARAMS = (v.ravel() for v in GRID)
 

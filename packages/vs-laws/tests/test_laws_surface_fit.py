@@ -245,6 +245,18 @@ def test_shared_exponents():
         assert joint.samples is not None
 
 
+def test_one_named_task_is_a_task_like_others():
+    fit = fit_surface(SIGMA, PARAMS, TRUTH(SIGMA, PARAMS), tasks=["a"] * 20)
+    assert fit.parameters["d_min[a]"].value == pytest.approx(2e5, rel=1e-3)
+    assert fit.predict(3.0, 1e6).value.shape == (1,)
+    assert fit.predict(3.0, 1e6, group="a").value == pytest.approx(float(TRUTH(3.0, 1e6)))
+    rows = TRUTH(SIGMA, PARAMS) * np.array([[1.0], [2.0], [3.0]])
+    law, _ = fit_surfaces(SIGMA, PARAMS, rows, tasks=["a"] * 20)
+    assert isinstance(law, SurfaceLaw)
+    assert np.shape(law.d_min) == (3, 1, 1)
+    assert law(SIGMA, PARAMS)[:, 0] == pytest.approx(rows)
+
+
 def test_reports_and_refusals():
     fit = fit_surface(SIGMA, PARAMS, TRUTH(SIGMA, PARAMS))
     summary: Any = fit.to_dict()

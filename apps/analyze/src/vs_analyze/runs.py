@@ -90,6 +90,8 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     frame = vslog.validate(
         table.collect() if isinstance(table, pl.LazyFrame) else table, source=source
     )
+    for env, last in settings.last_steps.items():
+        frame = frame.filter((pl.col("env") != env) | (pl.col("env_step") <= last))
     # rows of a run together; their order within it does not matter
     code = frame["run"].cast(pl.Categorical).to_physical().to_numpy()
     order = np.argsort(code, kind="stable")

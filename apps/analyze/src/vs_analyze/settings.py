@@ -42,6 +42,7 @@ class Settings:
         drop_duplicate_seeds: leave out seed columns that are exact copies of another.
         level_ranges: lowest and highest level by env, for the study of two axes: `LEVELS_PER_TASK`
             levels, evenly spaced.
+        last_steps: env step by env after which evaluations are left out; the others are kept whole.
         form: form of the data law over two axes.
         batch_size: what FLOPs over two axes count as the batch size: the law B*(σ, N) of the runs,
             or the 256 of paper 2's code.
@@ -63,6 +64,7 @@ class Settings:
     hold_out_budgets: int = 2
     drop_duplicate_seeds: bool = True
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    last_steps: Mapping[str, int] = field(default_factory=dict)
     form: SurfaceForm = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
@@ -71,7 +73,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not all(0 < level < math.inf for level in self.levels):
             raise ValueError(f"levels must be positive and finite, got {self.levels}")
-        for name in ("optimal_returns", "critic_params"):
+        for name in ("optimal_returns", "critic_params", "last_steps"):
             for env, value in getattr(self, name).items():
                 if not 0 < value < math.inf:
                     raise ValueError(f"{name} of {env} must be positive, got {value:g}")
@@ -138,17 +140,19 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
 
 
 def published2() -> Settings:
-    """Paper 2's choices: its levels by task, δ = 1e11, and FLOPs counted at a batch size of 256.
+    """Paper 2's choices: its levels and last steps by task, δ = 1e11, FLOPs at a batch size of 256.
 
     Its forward-filled tails are not followed: seeds that stopped are treated as
     `vs_isotonic.mean_crossings` says.
     """
     text = resources.files("vs_analyze").joinpath("levels.csv").read_text(encoding="utf-8")
-    ranges = {
-        row["env"]: (float(row["low"]), float(row["high"]))
-        for row in csv.DictReader(text.splitlines())
-    }
-    return Settings(level_ranges=ranges, delta=1e11, batch_size="published")
+    rows = list(csv.DictReader(text.splitlines()))
+    return Settings(
+        level_ranges={row["env"]: (float(row["low"]), float(row["high"])) for row in rows},
+        last_steps={row["env"]: int(row["last_step"]) for row in rows},
+        delta=1e11,
+        batch_size="published",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """From laws over two axes to a decision: σ, N and B to run, what it will cost, what to grow next."""
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,6 @@ type Point = tuple[Floats, Floats]
 
 PARAMS_REACH = REACH**2
 """How far past the smallest and largest N that were run a recommendation goes: `REACH` in width."""
-
-_PRICES = 1e8  # how many times δ the price of an env step that meets a limit is searched, each way
-_GRID, _ROUNDS = 33, 3
 
 
 @dataclass(frozen=True)
@@ -133,16 +129,19 @@ def recommend_surface(
     )
 
 
-def _best(task: SurfaceTaskLaws, law: laws.SurfaceCompute, delta: Any) -> laws.SurfaceAllocation:
-    """Least budget among the (σ, N) that the data can speak for: those run, and some way beyond."""
-    sigma, params = task.sigma_range, task.params_range
-    return laws.least_surface_budget(
-        law,
-        delta,
-        sigma_range=(sigma[0] / REACH, sigma[1] * REACH),
-        params_range=(params[0] / PARAMS_REACH, params[1] * PARAMS_REACH),
-        within_data=True,
-    )
+def _box(task: SurfaceTaskLaws) -> dict[str, Any]:
+    """The (σ, N) that the data can speak for: those run, and some way beyond."""
+    (sigma, top_sigma), (params, top_params) = task.sigma_range, task.params_range
+    return {
+        "sigma_range": (sigma / REACH, top_sigma * REACH),
+        "params_range": (params / PARAMS_REACH, top_params * PARAMS_REACH),
+    }
+
+
+def _cheapest(
+    task: SurfaceTaskLaws, law: laws.SurfaceCompute, delta: float
+) -> laws.SurfaceAllocation:
+    return laws.least_surface_budget(law, delta, **_box(task), within_data=True)
 
 
 def _entry(task: SurfaceTaskLaws, question: Question, delta: float) -> SurfaceLevel:
@@ -164,55 +163,27 @@ def _solve(
     task: SurfaceTaskLaws, law: laws.SurfaceCompute, question: Question, delta: float
 ) -> Point:
     """(σ*, N*) of every problem in the law; NaN where a limit cannot be met."""
-    best = partial(_best, task, law)
-    if question.max_data is None and question.max_compute is None:
-        point = best(delta)
-        return point.sigma, point.critic_params
-    # Under a limit the optimum is that of some price of an env step: the dearer it is, the less
-    # data and the more compute are spent.
-    of_data = question.max_data is not None
-    limit = question.max_data or question.max_compute or np.inf
-    shape = best(delta).sigma.shape
-    share = np.linspace(0, 1, _GRID).reshape(-1, *[1] * len(shape))
-    low, high = np.full(shape, -np.log(_PRICES)), np.full(shape, np.log(_PRICES))
-    feasible = np.zeros(shape, bool)
-    for _ in range(_ROUNDS):
-        logs = low + (high - low) * share
-        found = best(delta * np.exp(logs))
-        inside = (found.data if of_data else found.compute) <= limit
-        feasible = inside.any(axis=0)
-        # the cheapest price that meets a limit on data, the dearest that meets one on compute
-        last = inside.argmax(axis=0) if of_data else _GRID - 1 - inside[::-1].argmax(axis=0)
-        other = np.clip(last - 1 if of_data else last + 1, 0, _GRID - 1)
-        ends = [np.take_along_axis(logs, at[None], axis=0)[0] for at in (last, other)]
-        low, high = (np.where(feasible, end, 0.0) for end in (np.minimum(*ends), np.maximum(*ends)))
-    point = best(delta * np.exp(high if of_data else low))
-    return (
-        np.where(feasible, point.sigma, np.nan),
-        np.where(feasible, point.critic_params, np.nan),
-    )
+    if question.max_data is not None:
+        point = laws.least_surface_compute(law, question.max_data, **_box(task))
+    elif question.max_compute is not None:
+        point = laws.least_surface_data(law, question.max_compute, **_box(task))
+    else:
+        point = _cheapest(task, law, delta)
+    return point.sigma, point.critic_params
 
 
 def _for_budget(
     task: SurfaceTaskLaws, budget: float, delta: float, warnings: list[str]
 ) -> tuple[SurfaceLevel, laws.Estimate, Point, Point]:
     levels = [entry.level for entry in task.levels]
-    found: list[tuple[Any, Any]] = []
-    for law in task.compute():
-        optimum = _best(task, law, delta)
-        swapped: Any = replace(optimum, sigma=optimum.critic_params)  # N follows F as σ does
-        either: Any = optimum
-        found.append(
-            (
-                laws.best_level(levels, either, budget, delta=delta),
-                laws.best_level(levels, swapped, budget, delta=delta).sigma,
-            )
-        )
-    (best, params), (draws, drawn_params) = found
+    best, draws = (
+        laws.best_level(levels, _cheapest(task, law, delta), budget, delta=delta)
+        for law in task.compute()
+    )
     level = float(best.level)
     if np.isnan(level):
         law, _ = task.compute()
-        least = _best(task, law, delta).budget
+        least = _cheapest(task, law, delta).budget
         raise AnalysisError(
             f"{task.env}: a budget of {budget:.4g} FLOPs does not reach level {levels[0]:g}, which "
             f"needs {np.nanmin(least):.4g}"
@@ -230,8 +201,8 @@ def _for_budget(
             f"D and C are those of level {upper.level:g}, the next fitted one: an upper bound"
         )
     return (
-        upper, laws.Estimate.from_samples(level, draws.level), (best.sigma, params),
-        (draws.sigma, drawn_params),
+        upper, laws.Estimate.from_samples(level, draws.level),
+        (best.sigma, best.critic_params), (draws.sigma, draws.critic_params),
     )  # fmt: skip
 
 

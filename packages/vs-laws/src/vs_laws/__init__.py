@@ -33,6 +33,7 @@ from vs_laws.surface_allocate import (
 from vs_laws.surface_budget import Growth, SurfaceBudgetLaws, fit_surface_budget_laws
 from vs_laws.surface_compute import PUBLISHED_BATCH_SIZE, SurfaceCompute, flops_per_step
 from vs_laws.surface_fit import fit_surface, fit_surfaces
+from vs_laws.surface_limits import least_surface_compute, least_surface_data
 from vs_laws.surface_result import SurfaceFit
 from vs_laws.surfaces import (
     FORMULAS,
@@ -105,6 +106,8 @@ __all__ = [
     "least_compute",
     "least_data",
     "least_surface_budget",
+    "least_surface_compute",
+    "least_surface_data",
     "median_normalise",
     "middle_level",
     "non_dominated",

@@ -25,12 +25,17 @@ _RANK = 1e-10  # eigenvalue ratio below which the columns of a regression are co
 
 @dataclass(frozen=True)
 class Points:
-    """Where the runs are: σ and N (n,), and each point's task 0 … T−1."""
+    """Where the runs are: σ and N (n,), and each point's task 0 … T−1.
+
+    Attributes:
+        named: whether laws have an axis of tasks, be it of length one.
+    """
 
     sigma: Floats
     critic_params: Floats
     member: np.ndarray
-    tasks: int
+    tasks: int = 1
+    named: bool = False
 
     def least(self, values: Floats) -> Floats:
         """(T,) least value of each task."""
@@ -48,7 +53,7 @@ def solve_rows(
     """Fit every row of y (B, n), NaN = missing.
 
     Returns:
-        The law with fields (B, 1), or (B, T, 1) for several tasks, and the losses (B,): the
+        The law with fields (B, 1), or (B, T, 1) for named tasks, and the losses (B,): the
         weighted mean squared residual. NaN for rows in which a task has fewer points than the
         form has parameters, or fewer than three distinct σ or N.
     """
@@ -83,15 +88,15 @@ def solve_rows(
     alpha, beta = (np.broadcast_to(exponents[..., k], a.shape) for k in (0, 1))
     if form == "product":
         top, low = np.broadcast_to(np.exp(x0), a.shape), np.broadcast_to(np.exp(z0), a.shape)
-        law: FittedSurface = ProductSurface(*_columns(points.tasks, a, b, alpha, c, beta, top, low))
+        law: FittedSurface = ProductSurface(*_columns(points.named, a, b, alpha, c, beta, top, low))
     else:
         amplitudes = b * np.exp(alpha * x0), c * np.exp(beta * z0)
-        law = SurfaceLaw(*_columns(points.tasks, a, amplitudes[0], alpha, amplitudes[1], beta))
+        law = SurfaceLaw(*_columns(points.named, a, amplitudes[0], alpha, amplitudes[1], beta))
     return law, loss
 
 
 def pick(law: FittedSurface, index: int) -> FittedSurface:
-    """One row of a batch: fields become floats, (T, 1) for several tasks, (n,) for nearest."""
+    """One row of a batch: fields become floats, (T, 1) for named tasks, (n,) for nearest."""
     if isinstance(law, NearestRun):
         return NearestRun(law.data[index], law.sigma, law.critic_params)
     rows = [np.asarray(getattr(law, f.name), float)[index] for f in fields(law)]
@@ -168,6 +173,6 @@ def _enough(points: Points, known: np.ndarray, parameters: int) -> np.ndarray:
     return result
 
 
-def _columns(tasks: int, *parts: Floats) -> list[Floats]:
-    """(B, T) parameters as fields: (B, 1) for one task, else (B, T, 1)."""
-    return [part if tasks == 1 else part[..., None] for part in parts]
+def _columns(named: bool, *parts: Floats) -> list[Floats]:
+    """(B, T) parameters as fields: (B, T, 1), or without names (T = 1) (B, 1)."""
+    return [part[..., None] if named else part for part in parts]

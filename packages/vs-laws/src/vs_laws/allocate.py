@@ -106,7 +106,7 @@ def least_data(
     Raises:
         ValueError: if ``max_compute`` is not positive, or the range or δ is not sensible.
     """
-    limit = _positive("max_compute", max_compute)
+    limit = positive("max_compute", max_compute)
     floor, amplitude, alpha, p, unit = _terms(law)
     with np.errstate(all="ignore"):
         log_floor, log_amp = np.log(unit * floor), np.log(unit * amplitude)
@@ -145,7 +145,7 @@ def least_compute(
     Raises:
         ValueError: if ``max_data`` is not positive, or the range or δ is not sensible.
     """
-    limit = _positive("max_data", max_data)
+    limit = positive("max_data", max_data)
     floor, amplitude, alpha, p, _ = _terms(law)
     with np.errstate(all="ignore"):
         needed = (amplitude / (limit - floor)) ** (1.0 / alpha)
@@ -192,7 +192,7 @@ def least_budget(
         sigma = _stationary(law, price)
         words = np.full(sigma.shape, Where.INTERIOR, dtype=object)
     else:
-        tried = _positive("grid", grid)
+        tried = positive("grid", grid)
         sigma = _on_grid(law, price, tried)
         ends = (sigma == tried.min()) | (sigma == tried.max())
         words = np.where(ends, Where.EDGE, Where.INTERIOR).astype(object)
@@ -287,7 +287,8 @@ def _keep_nan(sigma: Floats, *parameters: Floats) -> Floats:
     return np.where(unknown, np.nan, sigma)
 
 
-def _positive(name: str, value: ArrayLike) -> Floats:
+def positive(name: str, value: ArrayLike) -> Floats:
+    """``value`` as an array; a ValueError names it where it is not positive."""
     array = np.asarray(value, float)
     if array.size == 0 or not np.all(array > 0):
         raise ValueError(f"{name} must be positive")

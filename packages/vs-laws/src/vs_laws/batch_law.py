@@ -207,7 +207,7 @@ def _build(
     else:
         covariance = _covariance(law, names, s[used], n[used], w[used], residuals[used], dof)
         estimates = _t_intervals(law, names, covariance, dof)
-    points = Points(s, n, np.zeros(s.size, int), 1)
+    points = Points(s, n, np.zeros(s.size, int))
     axes, overall = judge(points, y, w, draws, estimates, "log_linear", ())
     if form == "sigma" and axes["critic_params"].verdict is Verdict.SUPPORTED:
         axes = {**axes, "critic_params": Judgement(Verdict.FLAT, "N is not in this form")}

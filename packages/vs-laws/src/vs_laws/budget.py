@@ -15,6 +15,7 @@ from vs_laws.allocate import Allocation, least_budget
 from vs_laws.compute import ComputeLaw
 from vs_laws.forms import Floats, PowerLaw
 from vs_laws.result import Fit, Prediction
+from vs_laws.surface_allocate import SurfaceAllocation
 
 QUANTITIES = ("sigma", "data", "compute")
 
@@ -146,6 +147,7 @@ class BestLevel:
         data: env steps that will be spent.
         compute: FLOPs that will be spent.
         out_of_range: True where the budget is outside the budgets of the levels.
+        critic_params: N to use; NaN where the allocation has no such axis.
     """
 
     level: Floats
@@ -153,21 +155,27 @@ class BestLevel:
     data: Floats
     compute: Floats
     out_of_range: NDArray[np.bool_]
+    critic_params: Floats
 
 
 def best_level(
-    levels: ArrayLike, optimum: Allocation, budget: ArrayLike, *, delta: float
+    levels: ArrayLike,
+    optimum: Allocation | SurfaceAllocation,
+    budget: ArrayLike,
+    *,
+    delta: float,
 ) -> BestLevel:
     """Problem 3.2: the best J under ``C + δ·D ≤ F₀``, the inverse of J ↦ F*_J.
 
-    Between levels, J, log σ* and log D* are linear in log F. Reaching a level implies reaching the
+    Between levels, J, log σ*, log N* and log D* are linear in log F. Reaching a level implies reaching the
     lower ones, so a level costs at most what any higher one does; levels that the fits make dearer
     than a higher one are passed over. With a budget above the dearest level, that level's own
     allocation is returned and flagged.
 
     Args:
         levels: (m,) ascending.
-        optimum: `least_budget` of every level, arrays (m,), or (K, m) for bootstraps.
+        optimum: `least_budget` or `least_surface_budget` of every level, arrays (m,), or (K, m) for
+            bootstraps.
         budget: F₀ in FLOPs: scalar or (n,).
         delta: price of an env step, as used for ``optimum``.
 
@@ -188,22 +196,31 @@ def best_level(
     if not np.all(np.isfinite(wanted) & (wanted > 0)):
         raise ValueError("budget must be positive and finite (FLOPs)")
     single = optimum.budget.ndim == 1
-    rows = [np.atleast_2d(v) for v in (optimum.budget, optimum.sigma, optimum.data)]
-    level, sigma, data, spent, outside = (
-        np.stack(part)
-        for part in zip(
-            *(_invert(goal, *row, np.ravel(wanted)) for row in zip(*rows, strict=True)), strict=True
-        )
+    params = np.full_like(optimum.sigma, np.nan)
+    if isinstance(optimum, SurfaceAllocation):
+        params = optimum.critic_params
+    costs: Floats = np.atleast_2d(optimum.budget)
+    followed: Floats = np.stack(
+        [np.atleast_2d(v) for v in (optimum.sigma, optimum.data, params)], axis=1
     )
+    parts = [_invert(goal, costs[k], followed[k], np.ravel(wanted)) for k in range(len(costs))]
+    level, values, spent, outside = (np.stack(part) for part in zip(*parts, strict=True))
     shape = wanted.shape if single else (len(level), *wanted.shape)
-    compute = spent - delta * data
-    return BestLevel(*(v.reshape(shape) for v in (level, sigma, data, compute, outside)))
+    sigma, data, params = (values[:, i].reshape(shape) for i in range(3))
+    return BestLevel(
+        level=level.reshape(shape),
+        sigma=sigma,
+        data=data,
+        compute=spent.reshape(shape) - delta * data,
+        out_of_range=outside.reshape(shape),
+        critic_params=params,
+    )
 
 
 def _invert(
-    goal: Floats, cost: Floats, sigma: Floats, data: Floats, wanted: Floats
-) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
-    """One row of `best_level`: level, σ, D, the budget spent, and whether it is out of range."""
+    goal: Floats, cost: Floats, followed: Floats, wanted: Floats
+) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    """One row of `best_level`: level, what follows F, the budget spent, whether it is out of range."""
     known = np.isfinite(cost)
     # keep the levels that are cheaper than every higher one
     cheapest_above = np.minimum.accumulate(np.where(known, cost, np.inf)[::-1])[::-1]
@@ -211,13 +228,13 @@ def _invert(
     keep = known & (cost < later)
     if not keep.any():
         lost = np.full(wanted.shape, np.nan)
-        return lost, lost, lost, lost, np.ones(wanted.shape, bool)
+        return lost, np.tile(lost, (len(followed), 1)), lost, np.ones(wanted.shape, bool)
     at, price = np.log(wanted), np.log(cost[keep])
     outside = (at < price[0]) | (at > price[-1])
 
     def between(values: Floats) -> Floats:
         return np.interp(at, price, values[keep], left=np.nan)
 
-    ratio, steps = np.exp(between(np.log(sigma))), np.exp(between(np.log(data)))
+    values = np.stack([np.exp(between(np.log(row))) for row in followed])
     spent = np.where(at < price[0], np.nan, np.exp(np.minimum(at, price[-1])))
-    return between(goal), ratio, steps, spent, outside
+    return between(goal), values, spent, outside

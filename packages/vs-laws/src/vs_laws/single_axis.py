@@ -73,7 +73,9 @@ def single_axis(
         axis: the axis to scale.
         fixed: value of the other axis.
         value_range: data range of the scaled axis.
-        reach: how many times beyond its range the axis may go; 1 keeps it within.
+        reach: how many times beyond its range the axis may go; 1 keeps it within. As in
+            `least_surface_budget`, it stays within where the two-axis optimum was held at an end of
+            the range, and a least budget that runs away is taken at the range's end.
 
     Raises:
         ValueError: on an unknown axis, or values that are not positive.
@@ -82,7 +84,11 @@ def single_axis(
         raise ValueError(f"axis must be 'sigma' or 'critic_params', got {axis!r}")
     if not (fixed > 0 and delta > 0 and reach >= 1 and 0 < value_range[0] < value_range[1]):
         raise ValueError("fixed, delta and value_range must be positive, reach at least 1")
-    low, high = np.log(value_range[0] / reach), np.log(value_range[1] * reach)
+    least, most = np.log(value_range)
+    at = np.log(getattr(optimum, axis))
+    held = (np.abs(at - least) < 1e-9) | (np.abs(at - most) < 1e-9)
+    beyond = np.where(held, 0.0, np.log(reach))
+    low, high = least - beyond, most + beyond
 
     def price(t: Floats) -> tuple[Floats, Floats]:
         """D and C at the axis' value exp(t)."""
@@ -90,10 +96,9 @@ def single_axis(
         data = law.data(*point)
         return data, law.per_step(*point) * data
 
-    shape = optimum.budget.shape
     grid = np.linspace(low, high, _POINTS)
     data_grid, compute_grid = (
-        np.stack(part) for part in zip(*(price(np.full(shape, t)) for t in grid), strict=True)
+        np.stack(part) for part in zip(*(price(t) for t in grid), strict=True)
     )
     tiny = 1.0 + 1e-9
     data = _least(grid, data_grid, compute_grid, optimum.compute * tiny, price, 0)
@@ -103,8 +108,9 @@ def single_axis(
         steps, flops = price(t)
         return np.log(flops + delta * steps)
 
-    ends = np.full(shape, low), np.full(shape, high)
-    best, _ = minimise(cost, (ends[0], np.zeros(shape)), (ends[1], np.zeros(shape)))
+    still = np.zeros(low.shape)
+    best, _ = minimise(cost, (low, still), (high, still))
+    best = np.where(best <= low, least, np.where(best >= high, most, best))
     steps, flops = price(best)
     value = np.exp(best)
     inner = (value_range[0] * (1 + 1e-9), value_range[1] * (1 - 1e-9))
@@ -139,8 +145,8 @@ def _least(
     at = score.argmin(axis=0)
     found = np.take_along_axis(score, at[None], axis=0)[0]
     for side in (-1, 1):
-        beside = np.clip(at + side, 0, grid.size - 1)
-        good, bad = grid[at].astype(float), grid[beside].astype(float)
+        beside = np.clip(at + side, 0, len(grid) - 1)
+        good, bad = (np.take_along_axis(grid, i[None], axis=0)[0] for i in (at, beside))
         for _ in range(_BISECTIONS):
             middle = 0.5 * (good + bad)
             prices = price(middle)

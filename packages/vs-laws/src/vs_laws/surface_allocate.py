@@ -146,16 +146,16 @@ def least_surface_budget(
     shape = np.shape(law(sigma_range[0], params_range[0]) + price)
     closed = None if numerical or within_data else _closed(law, price)
     if closed is None:
-        sigma, params, stopped = _search(law, price, shape, ranges, within_data)
+        sigma, params, stopped = search(law, price, shape, ranges, within_data)
     else:
         sigma, params = (np.broadcast_to(v, shape) for v in closed)
         stopped = np.zeros((2, *shape), bool)
         far = ~_reachable(sigma, sigma_range) | ~_reachable(params, params_range)
         if far.any():  # a term is absent, or the optimum is out of any reach
-            other = _search(law, price, shape, ranges, within_data)
+            other = search(law, price, shape, ranges, within_data)
             sigma, params = np.where(far, other[0], sigma), np.where(far, other[1], params)
             stopped = stopped | (far & other[2])
-    return _allocation(law, price, sigma, params, stopped, ranges)
+    return allocation(law, price, sigma, params, stopped, ranges)
 
 
 def _closed_terms(law: SurfaceCompute) -> tuple[SurfaceLaw, BatchPower] | None:
@@ -209,14 +209,14 @@ def _reachable(values: Floats, span: Range) -> NDArray[np.bool_]:
     return (values >= span[0] / _REACH) & (values <= span[1] * _REACH)
 
 
-def _search(
+def search(
     law: SurfaceCompute,
     price: Floats,
     shape: tuple[int, ...],
     ranges: tuple[Range, Range],
     within: bool,
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """σ, N and, by axis (2, …), whether it was stopped at the end of its range."""
+    """σ, N of least C + δ·D by search and, by axis (2, …), whether it was stopped at its range's end."""
 
     def cost(s: Floats, t: Floats) -> Floats:
         sigma, params = np.exp(s), np.exp(t)
@@ -245,7 +245,7 @@ def _search(
     return np.exp(point[0]), np.exp(point[1]), stopped
 
 
-def _allocation(
+def allocation(
     law: SurfaceCompute,
     price: Floats,
     sigma: Floats,
@@ -253,6 +253,7 @@ def _allocation(
     stopped: NDArray[np.bool_],
     ranges: tuple[Range, Range],
 ) -> SurfaceAllocation:
+    """What is to be said of optima (σ, N) that were found."""
     known = np.isfinite(sigma) & np.isfinite(params)
     sigma, params = np.where(known, sigma, np.nan), np.where(known, params, np.nan)
     data = np.where(known, law.data(sigma, params), np.nan)

@@ -75,7 +75,7 @@ def fit_surface(
     y, notes = positive("D", D, x.size)
     w = weights_like(weights, x.size)
     names, member = labels(tasks, x.size)
-    points = Points(x, z, member, max(len(names), 1))
+    points = Points(x, z, member, max(len(names), 1), bool(names))
     laws, losses = solve_rows(points, y[None], w[None], form=form, log=loss == "log")
     if np.isnan(losses[0]):
         raise ValueError(
@@ -178,7 +178,7 @@ def fit_surfaces(
         )
     rows = sample_rows("D", array.reshape(-1, x.size), x.size)
     names, member = labels(tasks, x.size)
-    points = Points(x, z, member, max(len(names), 1))
+    points = Points(x, z, member, max(len(names), 1), bool(names))
     law, value = solve_rows(
         points, rows, weights_like(weights, x.size)[None], form=form, log=loss == "log"
     )
