@@ -7,10 +7,12 @@ runs.parquet beside this file; ``draw`` makes docs/figures/learning.png from it.
 import argparse
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import polars as pl
+from matplotlib.axes import Axes
 from vs_logging import consolidate, scan
 from vs_train import TrainConfig, checkpoint_step, is_finished, train_and_record
 from vs_train.progress import Watch
@@ -22,16 +24,26 @@ PANELS = {  # task and utd: the return to pass, see docs/learning.md
     ("cheetah-run", 1.0): 500.0,
     ("HalfCheetah-v4", 1.0): None,
     ("walker-walk", 1.0): 500.0,
+    ("finger-spin", 1.0): None,
     ("walker-run", 1.0): None,
     ("walker-run", 2.0): None,
+    ("dog-stand", 2.0): None,
 }
-COLORS = {"sac": "#0072B2", "bro": "#D55E00"}
+COLORS = {
+    ("sac", "float32"): "#0072B2",
+    ("sac", "bfloat16"): "#56B4E9",
+    ("bro", "bfloat16"): "#D55E00",
+}
 
 
 def cells() -> list[TrainConfig]:
     """Return what was trained."""
+    swingup = TrainConfig(
+        env="dmc/cartpole-swingup", steps=80_000, eval_every=5_000, warmup_steps=2_500
+    )
     sac = [
-        TrainConfig(env="dmc/cartpole-swingup", steps=80_000, eval_every=5_000, warmup_steps=2_500),
+        swingup,
+        replace(swingup, dtype="bfloat16"),
         TrainConfig(
             env="dmc/cheetah-run",
             dtype="bfloat16",
@@ -47,6 +59,17 @@ def cells() -> list[TrainConfig]:
             eval_episodes=10,
             warmup_steps=2_500,
             seeds=3,
+        ),
+        *(
+            TrainConfig(
+                env=f"dmc/{env}",
+                dtype="bfloat16",
+                steps=200_000,
+                eval_every=10_000,
+                eval_episodes=3,
+                warmup_steps=2_500,
+            )
+            for env in ("walker-walk", "finger-spin")
         ),
     ]
     both = [
@@ -66,39 +89,44 @@ def cells() -> list[TrainConfig]:
         for env, utd, batch_size, steps in (
             ("walker-walk", 1.0, 256, 50_000),
             ("walker-run", 1.0, 128, 60_000),
-            ("walker-run", 2.0, 128, 60_000),
+            ("walker-run", 2.0, 128, 100_000),
+            ("dog-stand", 2.0, 128, 150_000),
         )
         for algo in ("sac", "bro")
+        if (env, algo) != ("walker-walk", "sac")  # above
     ]
     return sac + both
 
 
 def draw(table: pl.DataFrame) -> None:
     """Draw every seed thin and the mean of all seeds thick, one panel per task."""
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(3 * len(PANELS), 2.8), layout="tight")
-    for ax, ((env, utd), level) in zip(axes, PANELS.items(), strict=True):
+    figure, axes = plt.subplots(2, (len(PANELS) + 1) // 2, figsize=(13, 5.6), layout="tight")
+    for ax, ((env, utd), level) in zip(axes.flat, PANELS.items(), strict=True):
         rows = table.filter(pl.col("env") == env, pl.col("utd") == utd)
-        for algo in rows["algo"].unique().sort().to_list():
-            mine = rows.filter(pl.col("algo") == algo)
-            for (_,), one in mine.group_by("seed"):
-                one = one.sort("env_step")
-                ax.plot(
-                    one["env_step"] / 1e3, one["return_"], color=COLORS[algo], lw=0.6, alpha=0.5
-                )
-            mean = mine.group_by("env_step").agg(pl.col("return_").mean(), pl.len())
-            mean = mean.filter(pl.col("len") == mine["seed"].n_unique()).sort("env_step")
-            seeds = mine["seed"].n_unique()
-            label = f"{algo.upper()}, {seeds} seed{'s' if seeds > 1 else ''}"
-            ax.plot(mean["env_step"] / 1e3, mean["return_"], color=COLORS[algo], lw=2, label=label)
+        for (algo, dtype), color in COLORS.items():
+            mine = rows.filter(pl.col("algo") == algo, pl.col("dtype") == dtype)
+            if not mine.is_empty():
+                _draw_seeds(ax, mine, color, f"{algo.upper()}, {dtype}")
         if level is not None:
             ax.axhline(level, color="grey", lw=0.8, ls="--")
         ax.set_title(f"{env}, UTD {utd:g}", fontsize=10)
         ax.set_xlabel("environment steps / 1000")
+        ax.set_ylabel("evaluation return")
         ax.legend(frameon=False, fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("evaluation return")
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=130)
+
+
+def _draw_seeds(ax: Axes, rows: pl.DataFrame, color: str, label: str) -> None:
+    for (_,), one in rows.group_by("seed"):
+        one = one.sort("env_step")
+        ax.plot(one["env_step"] / 1e3, one["return_"], color=color, lw=0.6, alpha=0.5)
+    seeds = rows["seed"].n_unique()
+    mean = rows.group_by("env_step").agg(pl.col("return_").mean(), pl.len())
+    mean = mean.filter(pl.col("len") == seeds).sort("env_step")
+    label = f"{label}, {seeds} seed{'s' if seeds > 1 else ''}"
+    ax.plot(mean["env_step"] / 1e3, mean["return_"], color=color, lw=2, label=label)
 
 
 def main() -> None:
