@@ -252,7 +252,7 @@ def test_passive_slopes_are_those_of_each_width(two_axes_grid):
             base.with_columns(run=run, env_step=pl.lit(790_000), passive_critic_width=pl.lit(width))
         )
     table = pl.concat(frames).with_columns(
-        sep_validation_critic_loss=main_ ** (-0.4) * passive ** (-0.15)
+        passive_validation_critic_loss=main_ ** (-0.4) * passive ** (-0.15)
     )
     (found,) = td_errors(table)
     assert found.slopes == pytest.approx({"main": -0.4, "passive": -0.15})

@@ -216,8 +216,10 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path, damage):
 
 def test_a_checkpoint_of_other_agents_is_one_sentence(tmp_path):
     stopped(tmp_path)
+    sentence = refused(tmp_path, replace(CELL, diagnostics="validation"), resume=True)
+    assert "it has no " in sentence
     sentence = refused(tmp_path, WATCHED, resume=True)
-    assert "it has no lanes/agent/passive_critic/" in sentence
+    assert "the nearest one there has passive_critic_width None, here 4" in sentence
 
 
 def test_lanes_of_another_shape_are_named():

@@ -140,8 +140,8 @@ def published(name):
 METRICS = {
     "critic_loss": "critic_loss",
     "validation_critic_loss": "validation_critic_loss",
-    "separate_critic_loss": "separate_critic_loss",
-    "sep_validation_critic_loss": "sep_validation_critic_loss",
+    "separate_critic_loss": "passive_critic_loss",
+    "sep_validation_critic_loss": "passive_validation_critic_loss",
     "val_critic_loss": "validation_critic_loss",
 }
 

@@ -62,7 +62,7 @@ def slope(means, over, fixed):
     return float(np.mean(slopes))
 
 
-METRIC = "sep_validation_critic_loss"
+METRIC = "passive_validation_critic_loss"
 WIDTHS = ("critic_width", "passive_critic_width")
 
 

@@ -81,7 +81,7 @@ def test_bro_grammar_joins_metrics_and_ends_each_seed_where_its_loss_ends(tmp_pa
     assert main["return_"].to_list() == [1, 2, 1, 2, 3, 4, 1, 2, 2, 9]
     assert main["stopped_on_success"].to_list() == [True] * 2 + [False] * 8
     assert main["critic_loss"].to_list()[-3:] == [0.2, None, None]
-    assert "separate_critic_loss" not in table.columns
+    assert "passive_critic_loss" not in table.columns
     assert main.select("critic_width", "critic_params", "benchmark", "algo").row(0) == (
         256,
         600000,

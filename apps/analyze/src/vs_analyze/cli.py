@@ -196,8 +196,7 @@ class Overfitting:
     """Regress TD errors on batch size, model size and utd: does a larger batch overfit?"""
 
     table: Positional[tuple[Path, ...]]
-    """Run tables with critic_loss and validation_critic_loss (and sep_validation_critic_loss, the
-    validation error of a passive critic)."""
+    """Run tables with critic_loss and validation_critic_loss (and passive_validation_critic_loss)."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from vs_analyze.runs import AnalysisError
 
 type Floats = NDArray[np.float64]
 
-TRAIN, VALIDATION, PASSIVE = "critic_loss", "validation_critic_loss", "sep_validation_critic_loss"
+TRAIN, VALIDATION = "critic_loss", "validation_critic_loss"
+PASSIVE = "passive_validation_critic_loss"
 WINDOW_END = 800_000
 """Last env step of the published window at the end of training (arXiv:2508.14881); it begins at 9/10."""
 

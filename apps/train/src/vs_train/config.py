@@ -13,7 +13,7 @@ SEED_LIMIT = 1_000_000
 """Seeds are below this."""
 
 
-_WITHOUT_INFLUENCE = ("passive_critic_width", "diagnostics", "lanes_per_program")
+_WITHOUT_INFLUENCE = ("diagnostics", "lanes_per_program")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +154,12 @@ class TrainConfig:
         """Return every field that shapes the runs of one learning rate.
 
         Left out are the seeds, ``steps`` (a longer run begins with the same rows), what is only
-        measured (the passive critic and the diagnostics), and what only changes the rounding.
+        measured (the diagnostics), and what only changes the rounding. A passive critic changes
+        nothing either, but tables with passive critics of several widths must tell them apart.
         """
         values = asdict(self) | asdict(self.choices)
+        if self.passive_critic_width is None:
+            del values["passive_critic_width"]
         for name in ("learning_rates", "seeds", "first_seed", "steps", *_WITHOUT_INFLUENCE):
             del values[name]
         return values | {"learning_rate": learning_rate}

@@ -23,15 +23,15 @@ def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
     config = with_backend(config)[0]
     facts, agent = task(config.env), agent_config(config)
     constants = asdict(agent)
-    del constants["passive_width"]  # only measured
+    del constants["passive_width"]  # in the settings, under the table's name
     return (
         constants
         | config.settings(learning_rate)
         | {
             "benchmark": facts.benchmark,
             "env": facts.env,
-            "critic_params": _critic_params(agent),
         }
+        | _params(agent)
     )
 
 
@@ -59,17 +59,6 @@ def flops_per_update(config: TrainConfig) -> float:
     return _formula(agent_config(config), config.choices.batch_size)
 
 
-def passive(config: TrainConfig) -> dict[str, int]:
-    """Return the table's columns about the passive critic, none without one."""
-    agent = agent_config(config)
-    if agent.passive_width is None or agent.passive_params is None:
-        return {}
-    return {
-        "passive_critic_width": agent.passive_width,
-        "passive_critic_params": agent.passive_params,
-    }
-
-
 def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, float]:
     """Return what an agent's updates have cost so far.
 
@@ -88,8 +77,10 @@ def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, floa
 
 
 @cache  # counting builds the networks' shapes, which takes a tenth of a second
-def _critic_params(agent: ActorCriticConfig) -> int:
-    return agent.critic_params
+def _params(agent: ActorCriticConfig) -> dict[str, int]:
+    passive = agent.passive_params
+    found = {} if passive is None else {"passive_critic_params": passive}
+    return found | {"critic_params": agent.critic_params}
 
 
 @cache

@@ -12,7 +12,7 @@ from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, sc
 from vs_train.cell import Evaluation, lane_axes, with_backend
 from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
-from vs_train.facts import columns, flops, metadata, passive
+from vs_train.facts import columns, flops, metadata
 from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
 from vs_train.workers import train_in_processes
@@ -146,7 +146,7 @@ def _row(config: TrainConfig, evaluation: Evaluation, lane: int) -> dict[str, An
         "return_": float(evaluation.returns[lane]),
         "updates": evaluation.updates,
     }
-    row |= passive(config) | flops(config, env_step=evaluation.env_step, updates=evaluation.updates)
+    row |= flops(config, env_step=evaluation.env_step, updates=evaluation.updates)
     return row | {name: float(values[lane]) for name, values in evaluation.metrics.items()}
 
 

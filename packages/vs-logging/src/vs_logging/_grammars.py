@@ -14,9 +14,11 @@ _TAIL = rf"utd_(?P<utd>{_NUMBER})/(?P<env>[^/]+)/(?P<metric>[^/]+)"
 _ROOT = r"(?:[^/]+/)*?"
 
 RETURN_METRICS = ("return", "episode.return", "avg_return")
-_METRIC_NAMES = {"val_critic_loss": "validation_critic_loss"} | dict.fromkeys(
-    RETURN_METRICS, "return_"
-)
+_METRIC_NAMES = {
+    "val_critic_loss": "validation_critic_loss",
+    "separate_critic_loss": "passive_critic_loss",
+    "sep_validation_critic_loss": "passive_validation_critic_loss",
+} | dict.fromkeys(RETURN_METRICS, "return_")
 
 INPUT_SIZES = {
     "acrobot-swingup": 7,
