@@ -63,8 +63,8 @@ class Site:
             handler.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
         handler.end_headers()
         part = rest[: self.drop_after]
+        self.sent.append(len(part))  # first: the client may be done before this thread goes on
         handler.wfile.write(part)
-        self.sent.append(len(part))
 
 
 @pytest.fixture
