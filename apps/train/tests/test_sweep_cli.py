@@ -92,8 +92,8 @@ def test_plan(spec, capsys, monkeypatch):
 def test_dry_run_says_what_would_be_run(spec, tmp_path, capsys):
     cli.main(["run", str(spec), "--out", str(tmp_path / "runs"), "--dry-run"])
     assert capsys.readouterr().out.splitlines() == [
-        "dmc/pendulum-swingup utd 1 batch 8 width 8 rates 0.001",
-        "dmc/pendulum-swingup utd 1 batch 4 width 8 rates 0.001",
+        "dmc/pendulum-swingup utd 1 batch 8 width 8 depth 2 rates 0.001",
+        "dmc/pendulum-swingup utd 1 batch 4 width 8 depth 2 rates 0.001",
         "0 of 2 cells are done",
     ]
     assert not (tmp_path / "runs").exists()
@@ -106,8 +106,8 @@ def test_a_sweep_that_goes_well(spec, tmp_path, capsys, monkeypatch, handlers):
     assert (out / "spec.toml").read_text() == SPEC
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "0/2 begun: dmc/pendulum-swingup utd 1 batch 8 width 8 rates 0.001",
-        "1/2 done in 0 s: dmc/pendulum-swingup utd 1 batch 8 width 8 rates 0.001",
+        "0/2 begun: dmc/pendulum-swingup utd 1 batch 8 width 8 depth 2 rates 0.001",
+        "1/2 done in 0 s: dmc/pendulum-swingup utd 1 batch 8 width 8 depth 2 rates 0.001",
     ]
     spec.write_text(SPEC + "# another\n")
     cli.main(["run", str(spec), "--out", str(out), "--lanes", "all"])
@@ -126,7 +126,7 @@ def test_a_sweep_that_goes_well(spec, tmp_path, capsys, monkeypatch, handlers):
             "failed",
             None,
             1,
-            "failed: dmc/pendulum-swingup utd 1 batch 8 width 8 rates 0.001: the si",
+            "failed: dmc/pendulum-swingup utd 1 batch 8 width 8 depth 2 rates 0.001: the si",
         ),
         ("failed", None, 1, "1 of 2 cells failed; what they said is in "),
         ("stopped", signal.SIGTERM, 143, "SIGTERM: 2 cells left; the same command goes on"),
