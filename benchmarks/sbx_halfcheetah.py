@@ -238,6 +238,7 @@ def speed(options: argparse.Namespace, commands: dict[str, list[str]]) -> None:
     """Time all sides in turn and write the table."""
     table: dict[str, Any] = {"machine": processes.machine(), "sbx": PINNED}
     table["ours"] = {name: version(name) for name in ("jax", "flax", "optax", "numpy", "mujoco")}
+    table["ours_env"] = options.ours_env
     for name, cores in WORKLOADS.items():
         variables = dict(pair.split("=", 1) for pair in options.ours_env)
         sides = {

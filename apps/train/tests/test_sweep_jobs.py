@@ -175,6 +175,16 @@ def test_the_worker_of_a_job_is_only_asked_by_the_job(tmp_path):
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()  # ours are as before
 
 
+def test_the_users_own_settings_stay(monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert child_environment()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=1")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
+    environment = child_environment()
+    assert environment["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=1"
+    assert environment["XLA_FLAGS"].split()[0] == "--xla_dump_to=x"
+
+
 def test_threads_and_parts_of_a_gpu(monkeypatch):
     monkeypatch.delenv("NPROC", raising=False)
     names = "[open(f'/proc/self/task/{t}/comm').read() for t in os.listdir('/proc/self/task')]"

@@ -1,7 +1,10 @@
 """Lanes over processes: the same table, one stopping point, and a worker that dies."""
 
 import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +50,16 @@ def test_every_lane_has_one_process():
             assert [i for part in parts for i in range(lanes)[part]] == list(range(lanes))
             sizes = [part.stop - part.start for part in parts]
             assert max(sizes) - min(sizes) <= 1
+
+
+def test_children_find_their_settings_and_ours_stay(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--ours")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    before = dict(os.environ)
+    with workers._children_told({"XLA_FLAGS": "--theirs", "GLIBC_TUNABLES": "a.b=1"}):
+        code = "import os; print(os.environ['XLA_FLAGS'], os.environ['GLIBC_TUNABLES'])"
+        assert subprocess.check_output((sys.executable, "-c", code)) == b"--theirs a.b=1\n"
+    assert dict(os.environ) == before
 
 
 def test_two_processes_write_the_table_of_one_and_stop_together(tmp_path):

@@ -22,10 +22,9 @@ from typing import Any
 from vs_train.cell import Evaluation, lane_axes, merged
 from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
+from vs_train.processes import process_settings
 from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
-
-_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 class WorkerError(RuntimeError):
@@ -117,7 +116,7 @@ def _started(
     spawn = multiprocessing.get_context("spawn")
     workers, pipes = [], []
     try:
-        with _one_thread():
+        with _children_told(process_settings()):
             for k, lanes in enumerate(parts):
                 ours, theirs = spawn.Pipe()
                 work = (theirs, config, checkpoints, k, lanes, start, checkpoint_every)
@@ -135,17 +134,18 @@ def _started(
 
 
 @contextmanager
-def _one_thread() -> Generator[None]:
-    """Let children that start now read the XLA flags before they import jax."""
-    before = os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = f"{before or ''} {_ONE_THREAD}".strip()
+def _children_told(settings: dict[str, str]) -> Generator[None]:
+    """Let children that start now find these variables before they import jax."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["XLA_FLAGS"]
-        else:
-            os.environ["XLA_FLAGS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _receive(workers: list[Any], pipes: list[Connection], k: int) -> tuple[Any, ...]:

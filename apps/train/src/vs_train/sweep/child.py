@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vs_train.config import TrainConfig
-from vs_train.workers import _ONE_THREAD
+from vs_train.processes import process_settings
 
 
 def child_environment(
@@ -14,19 +14,13 @@ def child_environment(
 ) -> dict[str, str]:
     """Return the environment of a process that computes on one thread, or on so many.
 
-    Processes that each take all cores are slower than one alone.
-
     Args:
         cache: folder of compiled programs that the processes share.
         threads: for XLA.
         gpus: below 1, the share of one's memory that it takes, as others have the rest.
         device: the only GPU that it sees, as ``CUDA_VISIBLE_DEVICES`` names it.
     """
-    added = {}
-    if threads == 1:
-        added["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
-    else:
-        added["NPROC"] = str(threads)  # what XLA takes for the number of cores
+    added = process_settings(threads)
     if cache is not None:
         added["JAX_COMPILATION_CACHE_DIR"] = str(cache.absolute())
         added["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
