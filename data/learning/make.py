@@ -19,6 +19,7 @@ from vs_train.progress import Watch
 
 HERE = Path(__file__).parent
 FIGURE = HERE.parents[1] / "docs" / "figures" / "learning.png"
+SBX = HERE.parents[1] / "benchmarks" / "results" / "sbx_halfcheetah_sbx_seed*.csv"
 PANELS = {  # task and utd: the return to pass, see docs/learning.md
     ("cartpole-swingup", 1.0): 750.0,
     ("cheetah-run", 1.0): 500.0,
@@ -64,12 +65,12 @@ def cells() -> list[TrainConfig]:
             TrainConfig(
                 env=f"dmc/{env}",
                 dtype="bfloat16",
-                steps=200_000,
+                steps=steps,
                 eval_every=10_000,
                 eval_episodes=3,
                 warmup_steps=2_500,
             )
-            for env in ("walker-walk", "finger-spin")
+            for env, steps in (("walker-walk", 200_000), ("finger-spin", 300_000))
         ),
     ]
     both = [
@@ -107,6 +108,8 @@ def draw(table: pl.DataFrame) -> None:
             mine = rows.filter(pl.col("algo") == algo, pl.col("dtype") == dtype)
             if not mine.is_empty():
                 _draw_seeds(ax, mine, color, f"{algo.upper()}, {dtype}")
+        if env == "HalfCheetah-v4":
+            _draw_seeds(ax, pl.read_csv(SBX), "#7F7F7F", "SBX, float32")
         if level is not None:
             ax.axhline(level, color="grey", lw=0.8, ls="--")
         ax.set_title(f"{env}, UTD {utd:g}", fontsize=10)
