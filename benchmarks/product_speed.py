@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,8 +83,7 @@ def sides(inputs: int, outputs: int) -> dict[str, tuple[Callable[[], Any], float
     for dtype in DTYPES:
         for how, form in (("left to XLA", plain), ("written out", matmul)):
             for name, function in products(form, dtype).items():
-                call = lambda function=function: function(*operands)  # noqa: E731
-                found[f"{dtype} {name}, {how}"] = call, CRITICS * flops
+                found[f"{dtype} {name}, {how}"] = partial(function, *operands), CRITICS * flops
     return found
 
 

@@ -182,7 +182,11 @@ def test_the_users_own_settings_stay(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
     environment = child_environment()
     assert environment["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=1"
-    assert environment["XLA_FLAGS"].split()[0] == "--xla_dump_to=x"
+    assert environment["XLA_FLAGS"].split() == [
+        "--xla_dump_to=x",
+        "--xla_cpu_multi_thread_eigen=false",
+        "intra_op_parallelism_threads=1",
+    ]
 
 
 def test_threads_and_parts_of_a_gpu(monkeypatch):

@@ -1,8 +1,9 @@
 """Affine layers whose forward and backward products all run at full speed.
 
 XLA's CPU matmul is fast only where both operands are stored row by row: the transposed operand of
-the weight gradient costs a third of its speed in float32, and in bfloat16 both transposed operands
-of the backward pass cost half. So there the transposes are written out first.
+the weight gradient costs a quarter of its speed in float32, and in bfloat16 both transposed operands
+of the backward pass cost half or more (benchmarks/product_speed.py). So there the transposes are
+written out first.
 """
 
 from functools import partial
