@@ -22,10 +22,10 @@ import time
 from pathlib import Path
 
 from vs_train import TrainConfig
+from vs_train.processes import process_settings
 from vs_train.programs import Programs
 
 RESULT = Path(__file__).resolve().parent / "results/lanes.json"
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 BATCH = {64: 64, 256: 256, 512: 256}
 FIRST = 40  # steps that compile and fill
 
@@ -86,7 +86,7 @@ def in_process(*arguments: object) -> dict[str, float]:
     """Measure in a fresh process of one thread."""
     done = subprocess.run(
         [sys.executable, __file__, "--one", *(str(one) for one in arguments)],
-        env=os.environ | {"XLA_FLAGS": ONE_THREAD, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+        env=os.environ | process_settings() | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
         check=True,
         stdout=subprocess.PIPE,
         text=True,

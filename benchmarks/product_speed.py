@@ -20,9 +20,7 @@ from typing import Any
 
 # before numpy and jax read them
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-)
+os.environ.setdefault("NPROC", "1")  # XLA's
 
 import jax
 import numpy as np
