@@ -29,6 +29,7 @@ PANELS = {  # task and utd: the return to pass, see docs/learning.md
     ("walker-run", 1.0): None,
     ("walker-run", 2.0): None,
     ("dog-stand", 2.0): None,
+    ("humanoid-stand", 2.0): None,
 }
 COLORS = {
     ("sac", "float32"): "#0072B2",
@@ -92,6 +93,7 @@ def cells() -> list[TrainConfig]:
             ("walker-run", 1.0, 128, 60_000),
             ("walker-run", 2.0, 128, 100_000),
             ("dog-stand", 2.0, 128, 150_000),
+            ("humanoid-stand", 2.0, 128, 200_000),
         )
         for algo in ("sac", "bro")
         if (env, algo) != ("walker-walk", "sac")  # above
@@ -101,7 +103,7 @@ def cells() -> list[TrainConfig]:
 
 def draw(table: pl.DataFrame) -> None:
     """Draw every seed thin and the mean of all seeds thick, one panel per task."""
-    figure, axes = plt.subplots(2, (len(PANELS) + 1) // 2, figsize=(13, 5.6), layout="tight")
+    figure, axes = plt.subplots(3, len(PANELS) // 3, figsize=(11, 8.4), layout="tight")
     for ax, ((env, utd), level) in zip(axes.flat, PANELS.items(), strict=True):
         rows = table.filter(pl.col("env") == env, pl.col("utd") == utd)
         for (algo, dtype), color in COLORS.items():
