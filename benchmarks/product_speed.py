@@ -20,7 +20,7 @@ from typing import Any
 
 # before numpy and jax read them
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("NPROC", "1")  # XLA's
+os.environ.setdefault("NPROC", "1")  # what XLA takes for the number of cores
 
 import jax
 import numpy as np
