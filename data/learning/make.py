@@ -92,8 +92,8 @@ def cells() -> list[TrainConfig]:
             ("walker-walk", 1.0, 256, 50_000),
             ("walker-run", 1.0, 128, 60_000),
             ("walker-run", 2.0, 128, 100_000),
-            ("dog-stand", 2.0, 128, 150_000),
-            ("humanoid-stand", 2.0, 128, 200_000),
+            ("dog-stand", 2.0, 128, 225_000),
+            ("humanoid-stand", 2.0, 128, 300_000),
         )
         for algo in ("sac", "bro")
         if (env, algo) != ("walker-walk", "sac")  # above
