@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from jax import numpy as jnp
 from vs_agents import measured_flops
 from vs_logging import read_metadata, read_table, run_id
 from vs_train import TrainConfig, columns, is_finished, train, train_and_record
@@ -122,6 +123,26 @@ def test_metrics_are_means_since_the_last_evaluation():
     np.testing.assert_array_equal(taken["loss"], [3.0, 2.5, np.nan])
     np.testing.assert_array_equal(taken["entropy"], [1.0, 1.0, 1.0])
     assert means.take() == {}
+
+
+def test_means_do_not_depend_on_when_they_were_fetched_or_interrupted():
+    rng = np.random.default_rng(0)
+    losses = rng.lognormal(size=(700, 2)).astype(np.float32)
+    losses[rng.random(losses.shape) < 0.1] = np.nan
+    straight, interrupted, rows, plain = Means(), Means(), Means(), np.zeros(2)
+    for k, loss in enumerate(losses):
+        metrics = {"loss": jnp.asarray(loss)} | ({"rare": loss} if k % 100 == 0 else {})
+        straight.add(metrics)
+        interrupted.add(metrics)
+        if k % 90 == 0:
+            interrupted = Means(interrupted.state())
+        plain += np.nan_to_num(loss.astype(np.float64))
+    rows.add_rows({"loss": losses, "rare": losses[::100]})
+    expected = plain / (~np.isnan(losses)).sum(0)
+    for means in (straight, interrupted, rows):
+        taken = means.take()
+        np.testing.assert_array_equal(taken["loss"], expected)
+        np.testing.assert_allclose(taken["rare"], np.nanmean(losses[::100], 0), rtol=1e-6)
 
 
 def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):

@@ -23,7 +23,7 @@ def derived_seeds(seeds: np.ndarray, *where: int) -> list[int]:
 
 def finite(action: np.ndarray) -> np.ndarray:
     """Let a diverged agent do nothing: the simulator refuses NaN, and the other lanes go on."""
-    return np.nan_to_num(action, nan=0.0)
+    return np.where(np.isnan(action), 0.0, action)
 
 
 class Acting:

@@ -62,8 +62,7 @@ class Trainer:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
         if self._config.diagnostics != "none" and not random:
-            fresh = fresh_loss(self._lanes, transition, config=self._agent)
-            self._metrics.add(jax.device_get(fresh))
+            self._metrics.add(fresh_loss(self._lanes, transition, config=self._agent))
         self._lanes, action, metrics = step(
             self._lanes,
             transition,
@@ -73,7 +72,7 @@ class Trainer:
             updates=due,
         )
         self._acting.choose(np.asarray(action))
-        self._metrics.add(jax.device_get(metrics))
+        self._metrics.add(metrics)
         self.env_step += 1
         before, self._updates = self._updates, self._updates + (due or 0)
         if self._agent.reset_due(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax import Array
 from jax import numpy as jnp
 
@@ -71,7 +72,6 @@ def updates_due(decision: int, utd: float) -> int:
     return int((decision + 1) * utd) - int(decision * utd)
 
 
-@partial(jax.jit, static_argnames=("config", "batch_size", "updates"), donate_argnums=0)
 def step(
     lanes: Lanes,
     transition: Transition,
@@ -98,10 +98,35 @@ def step(
         The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of this step's
         updates, means ``(lanes,)`` by name; what was not updated is not in it.
     """
+    seen = _joined(transition, observation)  # six arrays cost more to hand over than one
+    return _step(lanes, seen, config=config, batch_size=batch_size, updates=updates)
 
+
+def _joined(transition: Transition, observation: Values) -> np.ndarray:
+    fields = [np.asarray(field) for field in (*transition, observation)]
+    return np.concatenate([x.reshape(len(x), -1) for x in fields], axis=1, dtype=np.float32)
+
+
+def _parted(seen: Values, config: ActorCriticConfig) -> tuple[Transition, Array]:
+    sizes = (config.observation_size, config.action_size, 1, 1, config.observation_size)
+    *fields, observation = jnp.split(seen, np.cumsum(sizes))
+    before, action, reward, terminated, after = fields
+    return Transition(before, action, reward[0], terminated[0], after), observation
+
+
+@partial(jax.jit, static_argnames=("config", "batch_size", "updates"), donate_argnums=0)
+def _step(
+    lanes: Lanes,
+    seen: Values,
+    *,
+    config: ActorCriticConfig,
+    batch_size: int,
+    updates: int | None,
+) -> tuple[Lanes, Array, dict[str, Array]]:
     def one(
-        agent: AgentState, data: Transition, key: Array, transition: Transition, observation: Values
+        agent: AgentState, data: Transition, key: Array, seen: Values
     ) -> tuple[AgentState, Transition, Array, Array, dict[str, Array]]:
+        transition, observation = _parted(seen, config)
         key, sample_key, act_key, update_key = jax.random.split(key, 4)
         # the barrier keeps XLA from fusing the insertion into the sampling, which costs a copy of
         # the whole memory per step when the scan has length one
@@ -117,7 +142,7 @@ def step(
         return agent, replay.data, key, action, metrics
 
     agent, data, key, action, metrics = jax.vmap(one)(
-        lanes.agent, lanes.replay.data, lanes.key, transition, observation
+        lanes.agent, lanes.replay.data, lanes.key, seen
     )
     return Lanes(agent, Replay(data, lanes.replay.inserted + 1), key), action, metrics
 
