@@ -130,7 +130,8 @@ def test_means_do_not_depend_on_when_they_were_fetched_or_interrupted():
     losses = rng.lognormal(size=(700, 2)).astype(np.float32)
     losses[rng.random(losses.shape) < 0.1] = np.nan
     straight, interrupted, rows, plain = Means(), Means(), Means(), np.zeros(2)
-    for k, loss in enumerate(losses):
+    for k in range(len(losses)):
+        loss = losses[k]
         metrics = {"loss": jnp.asarray(loss)} | ({"rare": loss} if k % 100 == 0 else {})
         straight.add(metrics)
         interrupted.add(metrics)
