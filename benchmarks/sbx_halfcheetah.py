@@ -39,7 +39,7 @@ PINNED = (
     "tfp-nightly==0.26.0.dev20261027",
     "torch==2.13.0",
     "numpy==2.4.6",
-    "gymnasium==1.4.0",
+    "gymnasium[mujoco]==1.4.0",
     "mujoco==3.12.0",
 )
 TASK = "HalfCheetah-v4"
