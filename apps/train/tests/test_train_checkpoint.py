@@ -172,6 +172,11 @@ def refused(out, config=CELL, **options):
 def test_what_would_lose_work_or_cannot_be_resumed_is_refused(tmp_path, whole):
     assert "already finished there" in refused(whole)
     assert "already finished there" in refused(whole, resume=True)
+    for seeds in ({"first_seed": 2}, {"seeds": 3}):
+        further = replace(CELL, **seeds)
+        assert not is_finished(further, whole)
+        assert "holds the seeds [0, 1] of these settings" in refused(whole, further)
+    assert is_finished(replace(CELL, seeds=1), whole)
     stopped(tmp_path)
     assert "has a checkpoint there at env step 50; expected --resume" in refused(tmp_path)
     other = replace(CELL, batch_size=8)

@@ -19,11 +19,21 @@ from vs_train.workers import train_in_processes
 
 
 def is_finished(config: TrainConfig, out: Path) -> bool:
-    """Tell whether every run of a cell is finished in ``out``, with as many steps or more."""
-    return all(
-        facts["state"] == "finished" and facts["steps"] >= config.steps
-        for facts in (_facts(run) for run in _runs(config, out))
-    )
+    """Tell whether every agent of a cell is finished in ``out``, with as many steps or more."""
+    return _wanted(config) <= finished_seeds(config, out)
+
+
+def finished_seeds(config: TrainConfig, out: Path) -> set[int]:
+    """Return the seeds that a cell's runs in ``out`` hold, if finished with its steps or more.
+
+    The runs of a cell have their names from its settings, whatever the seeds: it is finished there
+    only if these are its own.
+    """
+    runs = _runs(config, out)
+    for facts in map(_facts, runs):
+        if facts["state"] != "finished" or facts["steps"] < config.steps:
+            return set()
+    return set.intersection(*map(_seeds, runs))
 
 
 def checkpoint_step(config: TrainConfig, out: Path, *, processes: int = 1) -> int | None:
@@ -156,8 +166,11 @@ def _close(sink: Sink, kind: object, error: BaseException | None, trace: object)
 
 def _start(config: TrainConfig, out: Path, checkpoints: Checkpoints, *, resume: bool) -> int | None:
     """Return the env step to go on from, None to begin; refuse what would lose work."""
-    if is_finished(config, out):
+    wanted, done = _wanted(config), finished_seeds(config, out)
+    if wanted <= done:
         raise ValueError(f"{out}: this cell is already finished there; expected another folder")
+    if done:
+        raise _other_seeds(out, done)
     start = checkpoints.latest()
     if resume and start is None:
         raise ValueError(
@@ -171,20 +184,27 @@ def _start(config: TrainConfig, out: Path, checkpoints: Checkpoints, *, resume: 
         )
     if start is not None and start > config.steps:
         raise ValueError(f"steps = {config.steps}: the checkpoint is at {start} already")
-    seeds = {int(seed) for seed in lane_axes(config)[1]}
     for run in _runs(config, out):
-        facts, others = _facts(run), _seeds(run) - seeds
-        if others:
-            raise ValueError(
-                f"{run}: holds the seeds {sorted(others)} of these settings; expected another "
-                "folder for further seeds (the analysis reads several)"
-            )
+        facts, held = _facts(run), _seeds(run)
+        if held - wanted:
+            raise _other_seeds(run, held)
         if start is None and facts["state"] == "finished":
             raise ValueError(
                 f"{run}: already finished, after {facts['steps']} steps and without a checkpoint "
                 "to go on from; expected another folder"
             )
     return start
+
+
+def _other_seeds(where: Path, held: set[int]) -> ValueError:
+    return ValueError(
+        f"{where}: holds the seeds {sorted(held)} of these settings; expected another folder for "
+        "further seeds (the analysis reads several)"
+    )
+
+
+def _wanted(config: TrainConfig) -> set[int]:
+    return set(range(config.first_seed, config.first_seed + config.seeds))
 
 
 def _runs(config: TrainConfig, out: Path) -> list[Path]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vs_logging import run_id, scan
+from vs_logging import run_id
 
 from vs_train.checkpoint import Checkpoints
 from vs_train.config import TrainConfig
 from vs_train.facts import columns, flops_per_update
-from vs_train.record import checkpoint_step, is_finished
+from vs_train.record import checkpoint_step, finished_seeds
 
 CHECKPOINTS = "checkpoints"
 _AXES = ("algo", "env", "utd", "batch_size", "critic_width", "critic_depth", "actor_width")
@@ -91,17 +91,15 @@ def _survey_one(config: TrainConfig, out: Path, begun_with: list[tuple[float, ..
 
 def _finished(config: TrainConfig, rate: float, out: Path) -> bool:
     one = replace(config, learning_rates=(rate,))
-    if not is_finished(one, out):
-        return False
-    run = out / run_id(columns(one, rate))
-    held = set(scan(run).select("seed").unique().collect()["seed"])
+    held = finished_seeds(one, out)
     wanted = set(range(config.first_seed, config.first_seed + config.seeds))
-    if not wanted <= held:
+    if held and not wanted <= held:
+        run = out / run_id(columns(one, rate))
         raise ValueError(
             f"{run}: holds the seeds {_span(held)} of a configuration that is wanted with the seeds "
             f"{_span(wanted)}; expected another folder for further seeds (the analysis reads several)"
         )
-    return True
+    return bool(held)
 
 
 def _learning_rates_begun(out: Path) -> dict[tuple[object, ...], list[tuple[float, ...]]]:
