@@ -1,7 +1,16 @@
+import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents.distributions import tanh_normal
+from vs_agents.distributions import standard_normal, tanh_normal
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 1), (5, 6)])
+def test_draws_are_those_of_jax(shape):
+    keys = jax.random.split(jax.random.key(3), 4)
+    ours = jax.jit(jax.vmap(lambda key: standard_normal(key, shape)))(keys)
+    theirs = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 def test_density_is_the_change_of_variables_in_closed_form():

@@ -16,7 +16,7 @@ import optax
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents.distributions import tanh_normal
+from vs_agents.distributions import standard_normal, tanh_normal
 from vs_agents.linear import Dtype
 from vs_agents.networks import GaussianActor, TwinCritic
 from vs_agents.replay import Transition, Values
@@ -135,7 +135,7 @@ class ActorCriticConfig(ABC):
     def explore(self, state: AgentState, observation: Values, key: Array) -> Array:
         """Return the action to take while training, ``(..., action)``."""
         mean, log_std = policy(self, state.actor.params, observation)
-        return tanh_normal(mean, log_std, jax.random.normal(key, mean.shape))[0]
+        return tanh_normal(mean, log_std, standard_normal(key, mean.shape))[0]
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
         """Tell whether networks, optimisers and temperature start afresh after this step.
@@ -271,7 +271,7 @@ def update_critic(
     Returns:
         The agent after, and the scalar ``critic_loss`` (and ``passive_critic_loss``).
     """
-    noise = jax.random.normal(key, batch.action.shape)
+    noise = standard_normal(key, batch.action.shape)
     target = critic_target(config, state, batch, noise)
     loss, gradient = jax.value_and_grad(lambda p: critic_loss(config, p, batch, target))(
         state.critic.params
@@ -305,7 +305,7 @@ def update_actor(
         The agent after, and the scalars ``entropy`` and ``temperature``.
     """
     policy_key, extra_key = jax.random.split(key)
-    noise = jax.random.normal(policy_key, batch.action.shape)
+    noise = standard_normal(policy_key, batch.action.shape)
     gradient, entropy = jax.grad(
         lambda p: actor_loss(config, p, state, batch, noise), has_aux=True
     )(state.actor.params)

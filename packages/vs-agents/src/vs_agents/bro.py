@@ -18,6 +18,7 @@ from vs_agents.actor_critic import (
     policy,
     predictions,
 )
+from vs_agents.distributions import standard_normal
 from vs_agents.networks import BroNet, GaussianActor, ShiftedActor, TwinCritic
 from vs_agents.quantile import quantile_huber
 from vs_agents.replay import Transition, Values
@@ -129,13 +130,13 @@ class FullBROConfig(BROConfig):
     def explore(self, state: AgentState, observation: Values, key: Array) -> Array:
         """Sample around the optimistic mean."""
         mean, log_std = policy(self, state.actor.params, observation)
-        noise = self.scale * jnp.exp(log_std) * jax.random.normal(key, mean.shape)
+        noise = self.scale * jnp.exp(log_std) * standard_normal(key, mean.shape)
         return jnp.tanh(self._shifted(state.extra.actor.params, observation, mean) + noise)
 
     def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
         """Update the optimistic actor, then both weights."""
         extra: Optimism = state.extra
-        noise = jax.random.normal(key, batch.action.shape)
+        noise = standard_normal(key, batch.action.shape)
         gradient, kl = jax.grad(
             lambda p: self.optimistic_loss(p, state, batch, noise), has_aux=True
         )(extra.actor.params)

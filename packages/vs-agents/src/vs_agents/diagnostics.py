@@ -15,6 +15,7 @@ from jax import numpy as jnp
 from vs_agents import actor_critic
 from vs_agents import replay as memory
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
+from vs_agents.distributions import standard_normal
 from vs_agents.loop import Lanes
 from vs_agents.replay import Replay, Transition, Values
 
@@ -151,7 +152,7 @@ def diagnose(
 def _td_loss(
     config: ActorCriticConfig, agent: AgentState, batch: Transition, key: Array
 ) -> dict[str, Array]:
-    noise = jax.random.normal(key, batch.action.shape)
+    noise = standard_normal(key, batch.action.shape)
     target = actor_critic.critic_target(config, agent, batch, noise)
     found = {"critic_loss": actor_critic.critic_loss(config, agent.critic.params, batch, target)}
     if agent.passive_critic is not None:
@@ -176,7 +177,7 @@ def _noise_scale(
     def gradient(batch_and_key: tuple[Transition, Array]) -> Array:
         batch, key = batch_and_key
         target = actor_critic.critic_target(
-            config, agent, batch, jax.random.normal(key, batch.action.shape)
+            config, agent, batch, standard_normal(key, batch.action.shape)
         )
         tree = jax.grad(lambda p: actor_critic.critic_loss(config, p, batch, target))(
             agent.critic.params

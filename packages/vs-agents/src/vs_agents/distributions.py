@@ -2,8 +2,19 @@
 
 import math
 
+import jax
 from jax import Array, nn
 from jax import numpy as jnp
+
+
+def standard_normal(key: Array, shape: tuple[int, ...]) -> Array:
+    """Return independent draws of the standard normal distribution, as ``jax.random.normal``.
+
+    Drawn in one row, whose loop has the vector width that one over a few action dimensions lacks,
+    and behind a barrier: XLA would work the draws out anew in every loop that reads them.
+    """
+    row = jax.random.normal(key, (math.prod(shape),))
+    return jax.lax.optimization_barrier(row).reshape(shape)
 
 
 def tanh_normal(mean: Array, log_std: Array, noise: Array) -> tuple[Array, Array]:
