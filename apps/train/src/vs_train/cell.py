@@ -34,7 +34,7 @@ class Evaluation:
 
 def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the learning rate and the seed of every lane, ``(lanes,)``, seeds fastest."""
-    seeds = np.arange(config.first_seed, config.first_seed + config.seeds)
+    seeds = np.array(config.agent_seeds)
     rates = np.repeat(np.array(config.learning_rates), config.seeds)
     return rates, np.tile(seeds, len(config.learning_rates))
 

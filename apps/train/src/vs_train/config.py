@@ -150,6 +150,11 @@ class TrainConfig:
         given = {name: getattr(self, name) for name in asdict(defaults)}
         return replace(defaults, **{name: v for name, v in given.items() if v is not None})
 
+    @property
+    def agent_seeds(self) -> range:
+        """The seeds of the agents of each learning rate."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
     def settings(self, learning_rate: float) -> dict[str, object]:
         """Return every field that shapes the runs of one learning rate.
 

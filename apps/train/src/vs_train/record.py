@@ -20,7 +20,7 @@ from vs_train.workers import train_in_processes
 
 def is_finished(config: TrainConfig, out: Path) -> bool:
     """Tell whether every agent of a cell is finished in ``out``, with as many steps or more."""
-    return _wanted(config) <= finished_seeds(config, out)
+    return finished_seeds(config, out).issuperset(config.agent_seeds)
 
 
 def finished_seeds(config: TrainConfig, out: Path) -> set[int]:
@@ -166,7 +166,7 @@ def _close(sink: Sink, kind: object, error: BaseException | None, trace: object)
 
 def _start(config: TrainConfig, out: Path, checkpoints: Checkpoints, *, resume: bool) -> int | None:
     """Return the env step to go on from, None to begin; refuse what would lose work."""
-    wanted, done = _wanted(config), finished_seeds(config, out)
+    wanted, done = set(config.agent_seeds), finished_seeds(config, out)
     if wanted <= done:
         raise ValueError(f"{out}: this cell is already finished there; expected another folder")
     if done:
@@ -201,10 +201,6 @@ def _other_seeds(where: Path, held: set[int]) -> ValueError:
         f"{where}: holds the seeds {sorted(held)} of these settings; expected another folder for "
         "further seeds (the analysis reads several)"
     )
-
-
-def _wanted(config: TrainConfig) -> set[int]:
-    return set(range(config.first_seed, config.first_seed + config.seeds))
 
 
 def _runs(config: TrainConfig, out: Path) -> list[Path]:

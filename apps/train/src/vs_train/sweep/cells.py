@@ -92,7 +92,7 @@ def _survey_one(config: TrainConfig, out: Path, begun_with: list[tuple[float, ..
 def _finished(config: TrainConfig, rate: float, out: Path) -> bool:
     one = replace(config, learning_rates=(rate,))
     held = finished_seeds(one, out)
-    wanted = set(range(config.first_seed, config.first_seed + config.seeds))
+    wanted = set(config.agent_seeds)
     if held and not wanted <= held:
         run = out / run_id(columns(one, rate))
         raise ValueError(
