@@ -99,8 +99,8 @@ def cells() -> list[TrainConfig]:
         for algo in ("sac", "bro")
         if (env, algo) != ("walker-walk", "sac")  # above
     ]
-    rounded = [cell for cell in both if (cell.algo, cell.env) == ("bro", "dmc/walker-walk")]
-    return sac + both + [replace(cell, dtype="float32") for cell in rounded]
+    again = [cell for cell in both if (cell.algo, cell.env) == ("bro", "dmc/walker-walk")]
+    return sac + both + [replace(cell, dtype="float32") for cell in again]
 
 
 def draw(table: pl.DataFrame) -> None:

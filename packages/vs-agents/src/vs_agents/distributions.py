@@ -10,8 +10,9 @@ from jax import numpy as jnp
 def standard_normal(key: Array, shape: tuple[int, ...]) -> Array:
     """Return independent draws of the standard normal distribution, as ``jax.random.normal``.
 
-    Drawn in one row, whose loop has the vector width that one over a few action dimensions lacks,
-    and behind a barrier: XLA would work the draws out anew in every loop that reads them.
+    Drawn in one row, because XLA's loop over rows of a few action dimensions takes several times as
+    long on a CPU, and behind a barrier, because it would work the draws out anew in every loop that
+    reads them.
     """
     row = jax.random.normal(key, (math.prod(shape),))
     return jax.lax.optimization_barrier(row).reshape(shape)
