@@ -1,16 +1,14 @@
-"""What every fit returns: estimates, a verdict, a report, JSON and predictions with intervals."""
+"""Estimates with intervals, and the one `Fit` that every fitting function returns."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from math import isfinite, isnan
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vs_laws.forms import DataLaw, Floats, OffsetPowerLaw, PowerLaw
-from vs_laws.verdict import LEVEL, Verdict, t_quantile
-
-type Law = PowerLaw | DataLaw | OffsetPowerLaw
+from vs_laws.law import Floats, Law, from_json_numbers, json_numbers
+from vs_laws.verdict import LEVEL, Judgement, Verdict, t_quantile
 
 PERCENTILES = (50.0 * (1.0 - LEVEL), 50.0 * (1.0 + LEVEL))
 """The percentiles of the bootstrap that bound an interval."""
@@ -18,85 +16,130 @@ PERCENTILES = (50.0 * (1.0 - LEVEL), 50.0 * (1.0 + LEVEL))
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval and standard error; NaN where unknown.
+    """A number, or an array of numbers, with its 95 % interval; NaN where unknown.
 
     Attributes:
         value: point estimate (from the data themselves, not a bootstrap mean).
-        low: lower end of the interval.
+        low: lower end of the interval, of the shape of ``value``.
         high: upper end of the interval.
         std_error: standard deviation over bootstraps, else the least-squares standard error.
         at_bound: whether the search stopped at a bound of this parameter.
     """
 
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
-    std_error: float = float("nan")
+    value: Any
+    low: Any = float("nan")
+    high: Any = float("nan")
+    std_error: Any = float("nan")
     at_bound: bool = False
 
     @classmethod
-    def from_samples(
-        cls, value: float, samples: ArrayLike, *, at_bound: bool = False
-    ) -> "Estimate":
-        """Percentile interval and standard deviation of ``samples``; NaN entries are left out."""
-        known = np.asarray(samples, float).ravel()
-        known = known[~np.isnan(known)]
-        if known.size < 2:
-            return cls(float(value), at_bound=at_bound)
-        finite = known[np.isfinite(known)]
-        with np.errstate(over="ignore"):  # samples of β reach 1e300
-            error = float(finite.std(ddof=1)) if finite.size == known.size else float("inf")
-        low, high = percentiles(known[:, None])
-        return cls(float(value), float(low[0]), float(high[0]), error, at_bound)
+    def from_draws(cls, value: ArrayLike, draws: ArrayLike, *, at_bound: bool = False) -> "Estimate":
+        """Percentile interval and standard deviation over bootstraps.
 
-    def to_dict(self) -> dict[str, object]:
-        """JSON-able; see `json_number` for values that are not finite."""
-        return {
-            "value": json_number(self.value),
-            "low": json_number(self.low),
-            "high": json_number(self.high),
-            "std_error": json_number(self.std_error),
-            "at_bound": bool(self.at_bound),
-        }
+        Args:
+            value: a number, or an array.
+            draws: (S, *shape of value) bootstraps; for a number any shape. NaN entries are left out;
+                with fewer than two others there is no interval.
+            at_bound: as the attribute.
+        """
+        centre = np.asarray(value, float)
+        rows = np.asarray(draws, float).reshape(-1, *centre.shape)
+        known = ~np.isnan(rows)
+        low, high = percentiles(rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # draws of a scale reach 1e300
+            error = np.full(centre.shape, np.inf)
+            finite = np.isfinite(rows).sum(axis=0) == known.sum(axis=0)
+            count = known.sum(axis=0)
+            mean = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(count, 1)
+            squares = np.where(known, (rows - mean) ** 2, 0.0).sum(axis=0)
+            error = np.where(finite, np.sqrt(squares / np.maximum(count - 1, 1)), np.inf)
+        few = count < 2
+        parts = (centre, *(np.where(few, np.nan, part) for part in (low, high, error)))
+        return cls(*(float(p) if p.ndim == 0 else p for p in parts), at_bound=at_bound)
+
+    @classmethod
+    def from_error(
+        cls, value: float, error: float, dof: float, *, log: bool, at_bound: bool = False
+    ) -> "Estimate":
+        """Student's t interval, on the value or on its logarithm.
+
+        Args:
+            value: the number; positive with ``log``.
+            error: its standard error, of the logarithm with ``log``.
+            dof: degrees of freedom; without any there is no interval.
+            log: whether the interval is symmetric on the logarithm.
+            at_bound: as the attribute; such a number has no interval.
+        """
+        if dof <= 0 or at_bound or not np.isfinite([value, error]).all():
+            return cls(float(value), at_bound=at_bound)
+        half = t_quantile(dof) * error
+        if not log:
+            return cls(float(value), float(value - half), float(value + half), float(error))
+        with np.errstate(over="ignore"):
+            factor = float(np.exp(np.float64(half)))
+        return cls(float(value), value / factor, value * factor, float(value * error))
+
+    def times(self, factor: float) -> "Estimate":
+        """Return the estimate in other units."""
+        names = ("value", "low", "high", "std_error")
+        return replace(self, **{name: getattr(self, name) * factor for name in names})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return value, low, high, std_error and at_bound, as `vs_laws.law.json_numbers` has it."""
+        names = ("value", "low", "high", "std_error")
+        numbers = {name: json_numbers(getattr(self, name)) for name in names}
+        return {**numbers, "at_bound": bool(self.at_bound)}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Estimate":
+        """Bring back an estimate from its `to_dict`."""
+        names = ("value", "low", "high", "std_error")
+        arrays = (from_json_numbers(entry[name]) for name in names)
+        return cls(*(float(a) if a.ndim == 0 else a for a in arrays), bool(entry["at_bound"]))
 
     def __str__(self) -> str:
+        if np.ndim(self.value):
+            return f"{self.value} [{self.low}, {self.high}]"
         percent = 100.0 * self.std_error / abs(self.value) if self.value else float("nan")
-        error = "" if isnan(self.std_error) else f" ± {self.std_error:.3g}"
+        error = "" if np.isnan(self.std_error) else f" ± {self.std_error:.3g}"
         error += f" ({percent:.2g}%)" if error and percent < 1000 else ""
-        unknown = isnan(self.low) and isnan(self.high)
+        unknown = np.isnan(self.low) and np.isnan(self.high)
         interval = " [interval unknown]" if unknown else f" [{self.low:.5g}, {self.high:.5g}]"
         return f"{self.value:.5g}{error}{interval}{'  at bound' if self.at_bound else ''}"
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Predicted values with their 95 % interval; the arrays share one shape."""
-
-    value: Floats
-    low: Floats
-    high: Floats
-
-
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """What every fitted law reports, whatever its arguments.
+class Fit:
+    """A fitted law over named axes: what was estimated, how sure it is, and what the data support.
 
     Attributes:
-        form: the formula, in words.
-        parameters: estimates by name; per-group ones are called ``name[group]``.
+        form: name of the form in the registry, or of the kind of law.
+        formula: the same in words.
+        law: the fitted law; fields are scalars, (K,) per axis, or (T, 1) and (T, 1, K) for T tasks.
+        draws: the law of every bootstrap, with a leading dimension S before a dimension for places:
+            fields (S, 1) and (S, 1, K), or (S, T, 1) and (S, T, 1, K). NaN where a bootstrap could
+            not be fitted; None without bootstraps. Index s of every ``draws`` is the same resample.
+        parameters: estimates by name; those that differ by task are called ``name[task]``.
         loss: value reached, per unit of weight.
-        loss_name: what ``loss`` is, e.g. ``"log MSE"``.
+        loss_name: e.g. ``"log MSE"``.
         n: data points used.
-        r2_log: R² in log space (within groups when there are several); NaN without variation.
+        r2_log: R² in log space (within tasks when there are several); NaN without variation.
         residuals: log(y) − log(fit) in the order of the data; NaN where a point was left out.
         verdict: whether the data support the law.
         reason: the sentence behind the verdict.
+        judgements: verdict and reason axis by axis.
+        ranges: least and largest place of the fitted points, by axis.
+        tasks: the T task labels; empty for one law.
+        covariance: of ``parameters`` of ``law`` in their order, (P, P) or (T, P, P), for intervals
+            without bootstraps; rows of parameters at a bound are 0.
         dof: degrees of freedom behind intervals without bootstraps.
-        groups: labels of the G groups; empty for one law.
-        notes: what a reader must know (dropped points, loss, convention).
+        notes: what a reader must know (dropped points, conventions).
     """
 
     form: str
+    formula: str
+    law: Law
+    draws: Law | None = None
     parameters: Mapping[str, Estimate]
     loss: float
     loss_name: str
@@ -105,9 +148,17 @@ class Report:
     residuals: Floats
     verdict: Verdict
     reason: str
+    judgements: Mapping[str, Judgement] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]]
+    tasks: tuple[str, ...] = ()
+    covariance: Floats | None = None
     dof: float = 0.0
-    groups: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the law's axes."""
+        return self.law.axes
 
     @property
     def supported(self) -> bool:
@@ -117,28 +168,126 @@ class Report:
     @property
     def bootstraps(self) -> int:
         """Number of bootstraps behind the intervals; 0 without any."""
-        raise NotImplementedError
+        if self.draws is None:
+            return 0
+        first = self.draws.entries()[0].name
+        return int(np.shape(getattr(self.draws, first))[0])
 
-    def to_dict(self) -> dict[str, object]:
-        """JSON-able summary without the bootstrap samples; see `json_number` for non-finite values.
+    def of(self, task: str) -> "Fit":
+        """Return one task's fit, with its law, bootstrap and parameters.
 
-        Keys: form, verdict, reason, parameters (name → value, low, high, std_error, at_bound),
-        loss, loss_name, n, r2_log, residuals, groups, bootstraps, notes.
+        Raises:
+            ValueError: if the task is unknown.
         """
+        at = self._index(task)
+        names = self.law.parameters()
+        kept = {
+            name.removesuffix(f"[{task}]"): estimate
+            for name, estimate in self.parameters.items()
+            if name.endswith(f"[{task}]") or not name.endswith("]")
+        }
+        whole = replace(self, parameters=kept, tasks=(), law=self.law.at((at, 0)))
+        draws = None if self.draws is None else self.draws.at((slice(None), at))
+        covariance = None if self.covariance is None else np.reshape(
+            self.covariance, (-1, len(names), len(names))
+        )[at]
+        return replace(whole, draws=draws, covariance=covariance)
+
+    def predict(self, *, task: str | None = None, **axes: ArrayLike) -> Estimate:
+        """Return the law (its mean, not a new noisy measurement) with a 95 % interval.
+
+        The interval is the percentile interval over ``draws``; without them the delta method on the
+        logarithm with Student's t; NaN when neither is available.
+
+        Args:
+            task: the task to predict; by default all of them.
+            **axes: places by axis, positive, broadcast against each other.
+
+        Returns:
+            Arrays of the places' shape, or (T, *shape) for a fit with tasks and ``task=None``.
+
+        Raises:
+            ValueError: if a place is not positive, or the task is unknown.
+            TypeError: if an axis is missing or unknown.
+        """
+        if task is not None:
+            return self.of(task).predict(**axes)
+        places = dict(zip(axes, np.broadcast_arrays(*axes.values()), strict=True))
+        for name, values in places.items():
+            if not np.all(np.asarray(values) > 0):
+                raise ValueError(f"predict: {name} must be positive, got {np.min(values):.6g}")
+        shape = next(iter(places.values())).shape if places else ()
+        flat = {name: np.ravel(values).astype(float) for name, values in places.items()}
+        leading = (len(self.tasks),) if self.tasks else ()
+        full = (*leading, np.prod(shape, dtype=int))
+        value = np.broadcast_to(self.law(**flat), full)
+        if self.draws is not None:
+            low, high = percentiles(np.broadcast_to(self.draws(**flat), (self.bootstraps, *full)))
+        elif self.covariance is not None and self.dof > 0:
+            gradient = log_gradient(self.law, lambda law: law(**flat))
+            error = delta_error(gradient, np.asarray(self.covariance, float))
+            with np.errstate(over="ignore"):
+                factor = np.exp(t_quantile(self.dof) * error)
+            low, high = value / factor, value * factor
+        else:
+            low = high = np.full(full, np.nan)
+        shape = (*leading, *shape)
+        parts = (np.reshape(part, shape) for part in (value, low, high))
+        return Estimate(*(float(part) if part.ndim == 0 else part for part in parts))
+
+    def _index(self, task: str) -> int:
+        if task not in self.tasks:
+            known = ", ".join(self.tasks) or "none, the fit has a single law"
+            raise ValueError(f"unknown task {task!r}, known tasks: {known}")
+        return self.tasks.index(task)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values; `from_dict` brings back a fit that predicts."""
+        plain = ("form", "formula", "loss_name", "n", "reason", "dof")
         return {
-            "form": self.form,
+            **{name: getattr(self, name) for name in plain},
             "verdict": self.verdict.value,
-            "reason": self.reason,
             "parameters": {name: p.to_dict() for name, p in self.parameters.items()},
-            "loss": json_number(self.loss),
-            "loss_name": self.loss_name,
-            "n": int(self.n),
-            "r2_log": json_number(self.r2_log),
-            "residuals": [json_number(r) for r in np.ravel(self.residuals)],
-            "groups": list(self.groups),
-            "bootstraps": self.bootstraps,
+            "loss": json_numbers(self.loss),
+            "r2_log": json_numbers(self.r2_log),
+            "residuals": json_numbers(self.residuals),
+            "judgements": {axis: vars(j) for axis, j in self.judgements.items()},
+            "ranges": {axis: list(ends) for axis, ends in self.ranges.items()},
+            "tasks": list(self.tasks),
+            "law": self.law.to_dict(),
+            "draws": None if self.draws is None else self.draws.to_dict(),
+            "covariance": None if self.covariance is None else json_numbers(self.covariance),
             "notes": list(self.notes),
         }
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Fit":
+        """Bring back a fit from its `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: if an entry is missing or of another kind.
+        """
+        plain = {name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")}
+        numbers = {name: float(from_json_numbers(entry[name])) for name in ("loss", "r2_log", "dof")}
+        draws, covariance = entry["draws"], entry["covariance"]
+        return cls(
+            **plain,
+            **numbers,
+            n=int(entry["n"]),
+            verdict=Verdict(entry["verdict"]),
+            parameters={k: Estimate.from_dict(v) for k, v in entry["parameters"].items()},
+            residuals=from_json_numbers(entry["residuals"]),
+            judgements={
+                axis: Judgement(Verdict(j["verdict"]), str(j["reason"]))
+                for axis, j in entry["judgements"].items()
+            },
+            ranges={axis: (float(low), float(high)) for axis, (low, high) in entry["ranges"].items()},
+            tasks=tuple(entry["tasks"]),
+            law=Law.from_dict(entry["law"]),
+            draws=None if draws is None else Law.from_dict(draws),
+            covariance=None if covariance is None else from_json_numbers(covariance),
+            notes=tuple(entry["notes"]),
+        )
 
     def __str__(self) -> str:
         if self.bootstraps:
@@ -151,9 +300,11 @@ class Report:
         if not self.supported:
             title += f" -- NOT SUPPORTED BY THE DATA ({self.verdict}), do not extrapolate"
         width = max((len(name) for name in self.parameters), default=0)
+        several = self.judgements if len(self.judgements) > 1 else {}
         lines = [
-            f"[[{self.form}]]",
+            f"[[{self.formula}]]",
             f"  verdict: {self.verdict} -- {self.reason}",
+            *(f"  {axis}: {j.verdict} -- {j.reason}" for axis, j in several.items()),
             f"  n = {self.n}   {self.loss_name} = {self.loss:.6g}   R2 (log) = {self.r2_log:.4f}",
             f"  {title}",
             *(f"    {name:<{width}} = {p}" for name, p in self.parameters.items()),
@@ -162,116 +313,29 @@ class Report:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fit[L: Law](Report):
-    """One fitted law of one argument.
-
-    Attributes:
-        law: the fitted law; fields are scalars, or (G, 1) for G groups.
-        samples: the law of every bootstrap, fields (K, 1) or (K, G, 1); NaN where a bootstrap
-            could not be fitted; None without bootstraps.
-        covariance: (p, p), or (G, p, p), of the law's fields in their order, when known; used for
-            intervals without bootstraps. Rows of parameters at a bound are 0.
-    """
-
-    law: L
-    samples: L | None = None
-    covariance: Floats | None = None
-
-    @property
-    def bootstraps(self) -> int:
-        """Number of bootstraps behind the intervals; 0 without any."""
-        if self.samples is None:
-            return 0
-        return int(np.shape(getattr(self.samples, fields(self.samples)[0].name))[0])
-
-    def predict(self, x: ArrayLike, *, group: str | None = None) -> Prediction:
-        """Value and 95 % interval of the law (its mean curve, not a new noisy measurement) at x.
-
-        The interval is the percentile interval over ``samples``; without them the delta method on
-        the log of the prediction with Student's t; NaN when neither is available.
-
-        Args:
-            x: any shape, positive.
-            group: the group to predict; by default all of them.
-
-        Returns:
-            Arrays of shape ``x.shape``, or ``(G, *x.shape)`` for a fit with groups and
-            ``group=None``.
-
-        Raises:
-            ValueError: if x is not positive, or the group is unknown.
-        """
-        points = np.asarray(x, float)
-        if not np.all(points > 0):
-            raise ValueError(f"predict: x must be positive, got {points.min():.6g}")
-        pick: slice | int = slice(None)
-        if group is not None:
-            if group not in self.groups:
-                known = ", ".join(self.groups) or "none, the fit has a single law"
-                raise ValueError(f"predict: unknown group {group!r}, known groups: {known}")
-            pick = self.groups.index(group)
-        leading = (len(self.groups),) if self.groups and group is None else ()
-        shape = leading + points.shape
-        flat = points.ravel()
-
-        def chosen(curve: Floats) -> Floats:
-            """(…, G, m) to the chosen group(s); without groups, (…, m) as it is."""
-            return curve[..., pick, :] if self.groups else curve
-
-        value = chosen(self._evaluate(self.law, flat))
-        if self.samples is not None:
-            low, high = percentiles(chosen(self._evaluate(self.samples, flat)))
-        elif self.covariance is not None and self.dof > 0:
-            factor = np.exp(t_quantile(self.dof) * chosen(self._log_error(flat)))
-            low, high = value / factor, value * factor
-        else:
-            low = high = np.full_like(value, np.nan)
-        return Prediction(value.reshape(shape), low.reshape(shape), high.reshape(shape))
-
-    def _evaluate(self, law: Law, x: Floats) -> Floats:
-        """The law at x (m,), broadcast to the groups even where all its fields are shared."""
-        curve = law(x)
-        return np.atleast_2d(curve) if self.groups else curve
-
-    def _log_error(self, x: Floats) -> Floats:
-        """Standard error of log(law(x)) by the delta method, (…, m)."""
-        jacobian = log_gradient(self.law, lambda law: law(x))
-        return delta_error(jacobian, np.asarray(self.covariance, float))
-
-
-def log_gradient[M](law: M, evaluate: Callable[[M], Floats]) -> Floats:
-    """Derivatives of ``log(evaluate(law))`` by the law's fields, in their order, (…, p)."""
+def log_gradient(law: Law, evaluate: Any) -> Floats:
+    """Return derivatives of ``log(evaluate(law))`` by the law's parameters, in their order, (…, P)."""
     gradient = []
-    for entry in fields(law):  # ty: ignore[invalid-argument-type]
-        centre = np.asarray(getattr(law, entry.name), float)
+    for name, centre in law.parameters().items():
         step = 6e-6 * np.maximum(np.abs(centre), 1e-30)
-        up = replace(law, **{entry.name: centre + step})  # ty: ignore[invalid-argument-type]
-        down = replace(law, **{entry.name: centre - step})  # ty: ignore[invalid-argument-type]
-        gradient.append((np.log(evaluate(up)) - np.log(evaluate(down))) / (2.0 * step))
+        up, down = (law.with_parameters({name: centre + s}) for s in (step, -step))
+        with np.errstate(all="ignore"):
+            gradient.append((np.log(evaluate(up)) - np.log(evaluate(down))) / (2.0 * step))
     return np.stack(np.broadcast_arrays(*gradient), axis=-1)
 
 
-def delta_error(jacobian: Floats, covariance: Floats) -> Floats:
-    """Standard errors (…) of quantities with the gradient (…, p) in parameters."""
-    variance = np.sum((jacobian @ covariance) * jacobian, axis=-1)
+def delta_error(gradient: Floats, covariance: Floats) -> Floats:
+    """Return standard errors (…) of quantities with the gradient (…, P) in parameters."""
+    variance = np.sum((gradient @ covariance) * gradient, axis=-1)
     return np.sqrt(np.maximum(variance, 0.0))
 
 
-def json_number(value: float) -> float | str | None:
-    """A finite float as it is, NaN (unknown) as None, infinities as ``"inf"`` and ``"-inf"``."""
-    number = float(value)
-    if isnan(number):
-        return None
-    return number if isfinite(number) else ("inf" if number > 0 else "-inf")
-
-
-def percentiles(samples: Floats) -> tuple[Floats, Floats]:
-    """2.5 % and 97.5 % percentiles over axis 0, leaving out NaN; NaN where nothing is left."""
-    known = ~np.isnan(samples).all(axis=0)
-    low, high = np.full(samples.shape[1:], np.nan), np.full(samples.shape[1:], np.nan)
+def percentiles(draws: Floats) -> tuple[Floats, Floats]:
+    """Return 2.5 % and 97.5 % percentiles over axis 0, leaving out NaN; NaN where nothing is left."""
+    known = ~np.isnan(draws).all(axis=0)
+    low, high = np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
     if known.any():
-        ordered = samples[:, known]
+        ordered = draws[:, known]
         if np.isinf(ordered).any():  # interpolation between infinities would be NaN
             pair = np.nanpercentile(ordered, PERCENTILES, axis=0, method="closest_observation")
         else:

@@ -16,7 +16,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import special
 
-from vs_laws.forms import Floats
+from vs_laws.law import Floats
 
 LEVEL = 0.95
 """Coverage of every interval, and of the tests below (two-sided)."""
