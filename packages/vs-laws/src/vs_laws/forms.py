@@ -27,6 +27,8 @@ class PowerLaw(Law):
     coefficient: ArrayLike
     exponent: ArrayLike = per_axis()
 
+    signed = ("exponent",)
+
     def value(self, *x: Floats) -> Floats:
         """Return the product of powers."""
         result = np.asarray(self.coefficient)
@@ -108,7 +110,7 @@ class ProductLaw(Law):
     top: ArrayLike
     floor: ArrayLike = per_axis()
     exponent: ArrayLike = per_axis()
-    origin: ArrayLike = constant()
+    origin: ArrayLike = per_axis(fitted=False)
 
     def value(self, *x: Floats) -> Floats:
         """Return the product of one falling factor per axis."""
@@ -149,6 +151,8 @@ class LogQuadratic(Law):
     constant: ArrayLike
     slope: ArrayLike = per_axis()
     curvature: ArrayLike = per_pair()
+
+    signed = ("constant", "slope", "curvature")
 
     def value(self, *x: Floats) -> Floats:
         """Return the exponential of the polynomial; ``inf`` where it overflows."""
@@ -199,6 +203,8 @@ class BatchLaw(Law):
     power: ArrayLike
     scale: ArrayLike
     rise: ArrayLike
+
+    signed = ("power",)
 
     def value(self, *x: Floats) -> Floats:
         """Return transitions per update."""

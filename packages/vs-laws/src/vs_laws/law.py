@@ -15,14 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 type Floats = NDArray[np.float64]
 
-def per_axis() -> Any:
-    """Declare a field of a `Law` that has one entry per axis, on its last dimension."""
-    return field(metadata={"shape": "axis"})
+
+def per_axis(*, fitted: bool = True) -> Any:
+    """Declare a field of a `Law` with one entry per axis, on its last dimension."""
+    return field(metadata={"shape": "axis", "fitted": fitted})
 
 
 def per_pair() -> Any:
     """Declare a field of a `Law` with one entry per pair of axes, (1, 1), (1, 2), …, (K, K)."""
-    return field(metadata={"shape": "pair"})
+    return field(metadata={"shape": "pair", "fitted": True})
 
 
 def constant() -> Any:
@@ -44,6 +45,8 @@ class Law:
     axes: tuple[str, ...] = field(kw_only=True)
 
     kinds: ClassVar[dict[str, type["Law"]]] = {}
+    signed: ClassVar[tuple[str, ...]] = ()
+    """Fields of either sign; the interval of any other parameter is symmetric on its logarithm."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -106,7 +109,7 @@ class Law:
         found: dict[str, Floats] = {}
         for entry in self.entries():
             array, labels = getattr(self, entry.name), self._labels(entry)
-            if labels is not None:
+            if labels is not None and entry.metadata["fitted"]:
                 found |= {f"{name}_{entry.name}": array[..., k] for k, name in enumerate(labels)}
             elif "shape" not in entry.metadata:
                 found[entry.name] = array
@@ -119,7 +122,7 @@ class Law:
         changed = {}
         for entry in self.entries():
             labels = self._labels(entry)
-            if labels is not None:
+            if labels is not None and entry.metadata["fitted"]:
                 parts = [full[f"{name}_{entry.name}"] for name in labels]
                 changed[entry.name] = np.stack(parts, axis=-1)
             elif "shape" not in entry.metadata:

@@ -33,7 +33,9 @@ class Estimate:
     at_bound: bool = False
 
     @classmethod
-    def from_draws(cls, value: ArrayLike, draws: ArrayLike, *, at_bound: bool = False) -> "Estimate":
+    def from_draws(
+        cls, value: ArrayLike, draws: ArrayLike, *, at_bound: bool = False
+    ) -> "Estimate":
         """Percentile interval and standard deviation over bootstraps.
 
         Args:
@@ -188,9 +190,11 @@ class Fit:
         }
         whole = replace(self, parameters=kept, tasks=(), law=self.law.at((at, 0)))
         draws = None if self.draws is None else self.draws.at((slice(None), at))
-        covariance = None if self.covariance is None else np.reshape(
-            self.covariance, (-1, len(names), len(names))
-        )[at]
+        covariance = (
+            None
+            if self.covariance is None
+            else np.reshape(self.covariance, (-1, len(names), len(names)))[at]
+        )
         return replace(whole, draws=draws, covariance=covariance)
 
     def predict(self, *, task: str | None = None, **axes: ArrayLike) -> Estimate:
@@ -268,7 +272,9 @@ class Fit:
             KeyError, TypeError, ValueError: if an entry is missing or of another kind.
         """
         plain = {name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")}
-        numbers = {name: float(from_json_numbers(entry[name])) for name in ("loss", "r2_log", "dof")}
+        numbers = {
+            name: float(from_json_numbers(entry[name])) for name in ("loss", "r2_log", "dof")
+        }
         draws, covariance = entry["draws"], entry["covariance"]
         return cls(
             **plain,
@@ -281,7 +287,9 @@ class Fit:
                 axis: Judgement(Verdict(j["verdict"]), str(j["reason"]))
                 for axis, j in entry["judgements"].items()
             },
-            ranges={axis: (float(low), float(high)) for axis, (low, high) in entry["ranges"].items()},
+            ranges={
+                axis: (float(low), float(high)) for axis, (low, high) in entry["ranges"].items()
+            },
             tasks=tuple(entry["tasks"]),
             law=Law.from_dict(entry["law"]),
             draws=None if draws is None else Law.from_dict(draws),

@@ -1,4 +1,4 @@
-"""When the data support a law: stated rules that return a word and a sentence.
+"""Stated rules on when the data support a law; each returns a word and a sentence.
 
 The rules are tried in this order, and the first that applies names the verdict:
 
@@ -124,14 +124,14 @@ def non_monotone(x: Floats, pair: tuple[int, int] | None, *, name: str) -> Judge
     )
 
 
-def flat(low: float, high: float) -> Judgement | None:
-    """Rule 3: the interval [low, high] of the log-log slope includes 0 (or is unknown)."""
+def flat(low: float, high: float, axis: str) -> Judgement | None:
+    """Rule 3: the interval [low, high] of the log-log slope on an axis includes 0 (or is unknown)."""
     if low > 0 or high < 0:
         return None
     return Judgement(
         Verdict.FLAT,
-        f"the 95% interval of the log-log slope, [{low:.3g}, {high:.3g}], includes 0: "
-        "no dependence beyond noise",
+        f"no dependence on {axis} beyond noise: the 95% interval of the log-log slope, "
+        f"[{low:.3g}, {high:.3g}], includes 0",
     )
 
 

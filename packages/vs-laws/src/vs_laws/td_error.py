@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vs_laws.forms import Floats
-from vs_laws.result import Estimate, Prediction, json_number
+from vs_laws._judge import slope_estimates
+from vs_laws._points import Points
+from vs_laws.law import Floats, json_numbers
+from vs_laws.result import Estimate
 from vs_laws.verdict import t_quantile
 
 _NAMES = ("constant", "batch_size", "critic_params", "sigma", "batch_size:critic_params")
@@ -48,7 +50,7 @@ class ErrorFit:
 
     def predict(
         self, batch_size: ArrayLike, critic_params: ArrayLike, sigma: ArrayLike = 1.0
-    ) -> Prediction:
+    ) -> Estimate:
         """Error and 95 % interval of the regression at points, broadcast.
 
         Args:
@@ -65,11 +67,11 @@ class ErrorFit:
         half = t_quantile(self.dof) * np.sqrt(
             np.maximum(np.sum((basis @ self.covariance) * basis, axis=1), 0.0)
         )
-        return Prediction(
+        return Estimate(
             *(np.exp(v).reshape(b.shape) for v in (centre, centre - half, centre + half))
         )
 
-    def batch_slope(self, critic_params: ArrayLike) -> Prediction:
+    def batch_slope(self, critic_params: ArrayLike) -> Estimate:
         """D log error / d log B at N, with its interval: positive where bigger batches overfit."""
         size = np.log(np.asarray(critic_params, float) / self.centre[1])
         names = tuple(self.coefficients)
@@ -80,19 +82,19 @@ class ErrorFit:
         error = np.sqrt(np.sum((gradient @ inner) * gradient, axis=-1))
         half = t_quantile(self.dof) * error
         slope = gradient @ values
-        return Prediction(slope, slope - half, slope + half)
+        return Estimate(slope, slope - half, slope + half)
 
     def to_dict(self) -> dict[str, object]:
         """JSON-able."""
         return {
             "coefficients": {k: e.to_dict() for k, e in self.coefficients.items()},
             "centre": {
-                k: json_number(v)
+                k: json_numbers(v)
                 for k, v in zip(("batch_size", "critic_params", "sigma"), self.centre, strict=True)
             },
             "n": self.n,
-            "dof": json_number(self.dof),
-            "r2": json_number(self.r2),
+            "dof": json_numbers(self.dof),
+            "r2": json_numbers(self.r2),
             "notes": list(self.notes),
         }
 
@@ -143,13 +145,10 @@ def fit_td_error(
     scaled = basis * (residual / (1.0 - leverage))[:, None]
     covariance = inverse @ (scaled.T @ scaled) @ inverse
     dof = float(y.size - len(names))
-    half = t_quantile(dof) * np.sqrt(np.diag(covariance))
     variation = np.sum((log_y - log_y.mean()) ** 2)
     coefficients = {
-        name: Estimate(float(v), float(v - h), float(v + h), float(np.sqrt(c)))
-        if dof > 0
-        else Estimate(float(v))
-        for name, v, h, c in zip(names, values, half, np.diag(covariance), strict=True)
+        name: Estimate.from_error(float(v), float(np.sqrt(c)), dof, log=False)
+        for name, v, c in zip(names, values, np.diag(covariance), strict=True)
     }
     return ErrorFit(
         coefficients,
@@ -213,33 +212,22 @@ def width_slopes(widths: Mapping[str, ArrayLike], error: ArrayLike) -> dict[str,
             apart (fewer than two distinct ones, or all in proportion).
     """
     y = np.asarray(error, float)
-    columns = [np.asarray(w, float) for w in widths.values()]
-    for name, values in (*zip(widths, columns, strict=True), ("error", y)):
+    columns = {name: np.asarray(w, float) for name, w in widths.items()}
+    for name, values in (*columns.items(), ("error", y)):
         if y.ndim != 1 or values.shape != y.shape:
             raise ValueError(f"{name} has shape {values.shape}, expected {y.shape}, one per point")
         if np.any(values <= 0):
             raise ValueError(f"{name} must be positive, got {np.nanmin(values):.6g}")
-    known = np.all(np.isfinite([*columns, y]), axis=0)
-    log_y = np.log(y[known])
-    basis = np.stack([np.ones(log_y.size), *(np.log(c[known]) for c in columns)], axis=1)
-    if np.linalg.matrix_rank(basis) < basis.shape[1]:
+    known = np.all(np.isfinite([*columns.values(), y]), axis=0)
+    places = np.stack([values[known] for values in columns.values()], axis=1)
+    where = Points(tuple(columns), places, np.zeros(len(places), int))
+    slopes = slope_estimates(where, y[known], np.ones(len(places)), None) if len(places) else []
+    if not slopes or np.isnan([slope.value for slope in slopes]).any():
         raise ValueError(
-            f"{log_y.size} points do not tell the slopes of {', '.join(widths)} apart: each width "
+            f"{len(places)} points do not tell the slopes of {', '.join(widths)} apart: each width "
             "needs two distinct values, not in proportion to another width"
         )
-    basis[:, 1:] -= basis[:, 1:].mean(axis=0)
-    inverse = np.linalg.inv(basis.T @ basis)
-    values = inverse @ basis.T @ log_y
-    dof = float(log_y.size - basis.shape[1])
-    if dof <= 0:
-        return {name: Estimate(float(v)) for name, v in zip(widths, values[1:], strict=True)}
-    residual = log_y - basis @ values
-    spread = np.sqrt(residual @ residual / dof * np.diag(inverse))
-    half = t_quantile(dof) * spread
-    return {
-        name: Estimate(float(v), float(v - h), float(v + h), float(e))
-        for name, v, h, e in zip(widths, values[1:], half[1:], spread[1:], strict=True)
-    }
+    return dict(zip(columns, slopes, strict=True))
 
 
 def _basis(

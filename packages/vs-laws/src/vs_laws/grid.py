@@ -6,13 +6,13 @@ independent, and over the bootstraps (D.1, "uncertainty adjustment": a bagged ar
 smoothly between grid values where a single argmin jumps).
 
 Uncertainty. The value of one bootstrap, averaged over the other hyperparameter, is a draw from the
-sampling distribution of the plain (not bagged) estimate; those draws are ``samples``, and carrying
+sampling distribution of the plain (not bagged) estimate; those draws are ``draws``, and carrying
 them through the law fits gives intervals that are honest about the choice of seeds. They are
 somewhat wide for the bagged estimate itself, whose variance is smaller; the spread of the bagged
 mean over *bootstraps* (∝ 1/√K) is Monte-Carlo error and says nothing about seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws.forms import Floats
+from vs_laws.law import Floats
 from vs_laws.power_law import fit_power_law
 from vs_laws.result import Estimate, Fit
 
@@ -29,7 +29,7 @@ type Unreached = Literal["missing", "smallest"]
 
 
 class Edge(StrEnum):
-    """Where the optimum lies in its grid in most bootstraps."""
+    """The optimum's place in its grid in most bootstraps."""
 
     INSIDE = "inside the grid"
     SMALLEST = "at the smallest grid value"
@@ -43,8 +43,8 @@ class Optimum:
 
     Attributes:
         name: ``batch_size`` or ``learning_rate``.
-        value: mean over bootstraps of ``samples``; NaN if no run ever reached the level.
-        samples: (K,) value of each bootstrap, averaged over the other hyperparameter; NaN where no
+        value: mean over bootstraps of ``draws``; NaN if no run ever reached the level.
+        draws: (K,) value of each bootstrap, averaged over the other hyperparameter; NaN where no
             configuration reached the level in it.
         by_other: (m,) mean over bootstraps at each value of the other hyperparameter, the check
             of their near-independence; NaN where the level was never reached.
@@ -57,7 +57,7 @@ class Optimum:
 
     name: str
     value: float
-    samples: Floats
+    draws: Floats
     by_other: Floats
     grid: Floats
     shares: Floats
@@ -68,12 +68,12 @@ class Optimum:
     @property
     def estimate(self) -> Estimate:
         """The value with its 95 % percentile interval over the bootstraps."""
-        return Estimate.from_samples(self.value, self.samples)
+        return Estimate.from_draws(self.value, self.draws)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
-        notes = [f"{self.mean} mean over {self.samples.size} bootstraps"]
+        """Remarks for a reader: the mean that was used, a grid that is too small, censoring."""
+        notes = [f"{self.mean} mean over {self.draws.size} bootstraps"]
         if self.edge is not Edge.INSIDE:
             share = (
                 f" in {self.shares.max():.0%} of argmins" if self.edge is not Edge.SINGLE else ""
@@ -140,7 +140,7 @@ def _optimum(name: str, table: Floats, grid: Floats, mean: Mean, unreached: Unre
     if unreached == "smallest":
         winner = np.where(reached, winner, run.argmax(axis=2))
     value = np.where(known, grid[winner], np.nan)  # (K, m)
-    samples = _average(value, mean, axis=1)
+    draws = _average(value, mean, axis=1)
     shares = np.bincount(winner[known], minlength=grid.size) / max(int(known.sum()), 1)
     if grid.size == 1:
         edge = Edge.SINGLE
@@ -150,9 +150,9 @@ def _optimum(name: str, table: Floats, grid: Floats, mean: Mean, unreached: Unre
         edge = Edge.LARGEST if shares[-1] > 0.5 else Edge.INSIDE
     expected = run.any(axis=2)
     lost = float((expected & ~reached).sum() / max(int(expected.sum()), 1))
-    bagged = float(_average(samples, mean, axis=0))
+    bagged = float(_average(draws, mean, axis=0))
     by_other = _average(value, mean, axis=0)
-    return Optimum(name, bagged, samples, by_other, grid, shares, edge, mean, lost)
+    return Optimum(name, bagged, draws, by_other, grid, shares, edge, mean, lost)
 
 
 def _average(values: Floats, mean: Mean, *, axis: int) -> Floats:
@@ -190,18 +190,18 @@ def fit_hyperparameter_law(
     levels = np.asarray(sigma, float)
     if len(optima) == 0 or levels.shape != (len(optima),):
         raise ValueError(f"sigma has shape {levels.shape}, expected one per optimum: {len(optima)}")
-    kinds = {(o.name, o.mean, o.samples.size) for o in optima}
+    kinds = {(o.name, o.mean, o.draws.size) for o in optima}
     if len(kinds) > 1:
         raise ValueError(
             f"optima must share hyperparameter, mean and number of bootstraps, got {sorted(kinds)}"
         )
-    samples = np.stack([o.samples for o in optima], axis=1)
+    draws = np.stack([o.draws for o in optima], axis=1)
     fit = fit_power_law(
-        levels,
         [o.value for o in optima],
-        groups=tasks,
+        sigma=levels,
+        tasks=tasks,
         shared_exponent=shared_exponent,
-        samples_y=samples if samples.shape[0] > 1 else None,
+        draws=draws if draws.shape[0] > 1 else None,
     )
     names = [""] * len(optima) if tasks is None else [f"{task}, " for task in tasks]
     notes = tuple(
@@ -211,7 +211,7 @@ def fit_hyperparameter_law(
     )
     return replace(
         fit,
-        form=f"{optima[0].name} = coefficient * sigma^exponent",
+        formula=f"{optima[0].name} = coefficient * sigma^sigma_exponent",
         notes=(f"{optima[0].mean} mean over bootstraps and grid", *notes, *fit.notes),
     )
 
@@ -283,19 +283,44 @@ def middle_level(sigma: ArrayLike) -> float:
 def round_batch_size(
     batch_size: ArrayLike, *, to: int | Literal["power of two"] = 16
 ) -> NDArray[np.int64]:
-    """Nearest positive multiple (published: 16), or the nearest power of two on the log axis.
+    """Return the nearest positive multiple (published: 16), or the nearest power of two in log.
 
     Raises:
-        ValueError: if a batch size is not positive and finite, or ``to`` is not a positive integer.
+        ValueError: if a batch size is not positive and below 2⁵³, or ``to`` is not a positive integer.
     """
     size = np.asarray(batch_size, float)
-    if not np.all(np.isfinite(size) & (size > 0)):
-        raise ValueError("batch_size must be positive and finite to be rounded")
+    if not np.all((size > 0) & (size < 2.0**53)):
+        raise ValueError("batch_size must be positive and below 2**53 to be rounded")
     if to == "power of two":
         return (2 ** np.maximum(np.rint(np.log2(size)), 0)).astype(np.int64)
     if not isinstance(to, int) or to < 1:
         raise ValueError(f"to must be a positive integer or 'power of two', got {to!r}")
     return (to * np.maximum(np.rint(size / to), 1)).astype(np.int64)
+
+
+def nearest(places: Mapping[str, ArrayLike], target: Mapping[str, ArrayLike]) -> NDArray[np.int64]:
+    """Return the index of the place nearest to each target, Euclidean in the logarithms.
+
+    The choice looks at the places only, never at what was measured there: taking the best run instead
+    would make D_J too small by its noise.
+
+    Args:
+        places: (n,) positive coordinates by name.
+        target: scalars or (m,) by the same names; a NaN coordinate is passed over.
+
+    Raises:
+        ValueError: if the names differ, or there is no place.
+    """
+    if places.keys() != target.keys():
+        raise ValueError(f"places have {', '.join(places)}, the target {', '.join(target)}")
+    distance = np.zeros(())
+    for name, values in places.items():
+        at = np.asarray(target[name], float)
+        gap = np.log(np.asarray(values, float) / at[..., None])
+        distance = distance + np.where(np.isnan(gap), 0.0, gap**2)
+    if distance.shape[-1:] in ((), (0,)):
+        raise ValueError("there is no place to choose from")
+    return distance.argmin(axis=-1)
 
 
 def _grid(name: str, values: ArrayLike) -> Floats:
