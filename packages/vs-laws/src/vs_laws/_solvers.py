@@ -31,7 +31,7 @@ TIGHT = 1e-12
 
 _BINDS = 1e-9  # a limit binds where no more than this share of it is left
 _PRICES = 1e8  # a searched δ goes this far past the FLOPs per env step at the corners of the box
-_SECTIONS, _ROUNDS = 33, 6
+_SECTIONS, _ROUNDS = 33, 5
 
 type Bools = NDArray[np.bool_]
 type Ends = tuple[int | None, ...]

@@ -200,6 +200,16 @@ class Cost:
         """Return the cost over the other axes, with some of them held at a value."""
         return replace(self, held={**self.held, **fixed})
 
+    def without_draws(self) -> "Cost":
+        """Return the cost without its bootstraps."""
+        data = [replace(fit, draws=None) for fit in _fits(self.data)]
+        batch = [replace(fit, draws=None) for fit in _fits(self.batch_size)]
+        return replace(
+            self,
+            data=(data[0] if isinstance(self.data, Fit) else data) if data else self.data,
+            batch_size=batch[0] if batch else self.batch_size,
+        )
+
     def per_step(self, **axes: ArrayLike) -> Floats:
         """Return FLOPs per env step at places named by axis, all positive (broadcasting).
 
