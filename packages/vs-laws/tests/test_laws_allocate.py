@@ -302,6 +302,8 @@ def test_the_bootstrap_of_the_fits_reaches_sigma():
         assert 0 < found.low < found.value < found.high < np.inf, name
     assert best.draws is not None
     k = 17
+    assert data.draws is not None
+    assert batch_size.draws is not None
     alone = Cost(data.draws.at((k, 0)), batch_size.draws.at((k, 0)), critic_params=150_000)
     assert best.draws["sigma"][k] == pytest.approx(
         float(allocate(alone, delta=5e9)["sigma"]), rel=1e-12
@@ -401,7 +403,11 @@ def test_closed_form_equals_the_search(batch):
     assert list(exact.where) == list(found.where)
     assert list(exact.edges) == list(found.edges)
     # limits are met by sections of log δ there
-    for limit in ({"max_data": 3 * exact.data}, {"max_compute": 3 * exact.compute}):
+    limits: list[dict[str, Any]] = [
+        {"max_data": 3 * exact.data},
+        {"max_compute": 3 * exact.compute},
+    ]
+    for limit in limits:
         exact_limit, found_limit = (
             allocate(each, **limit, within=RANGES, delta=DELTA) for each in (cost, search)
         )
@@ -497,9 +503,10 @@ def test_least_compute_is_the_star_on_the_contour(batch):
     limits = np.array([2.6e5, 4e5, 9e5])
     found = allocate(cost, max_data=limits, within=BOX)
     # the terms share E as p_k/α_k
-    excess, p = limits - 2e5, np.asarray(cost.power.exponent)
-    share = p / LAW.exponent / np.sum(p / LAW.exponent)
-    star = (LAW.amplitude / (share * excess[:, None])) ** (1 / LAW.exponent)
+    assert cost.power is not None
+    alpha, excess = np.asarray(LAW.exponent), limits - 2e5
+    rates = np.asarray(cost.power.exponent) / alpha
+    star = (LAW.amplitude / (rates / rates.sum() * excess[:, None])) ** (1 / alpha)
     np.testing.assert_allclose(found["sigma"], star[:, 0], rtol=1e-12)
     np.testing.assert_allclose(found["critic_params"], star[:, 1], rtol=1e-12)
     np.testing.assert_allclose(found.data, limits, rtol=1e-14)
@@ -516,22 +523,24 @@ def test_least_compute_is_the_star_on_the_contour(batch):
 
 def test_limits_in_a_box_are_exact_and_fast():
     """Where sections of log δ took 0.3 s and were 1e-6 off, an axis at an end leaves one root."""
-    box = {"sigma": (1.0, 8.0), "critic_params": (2e5, 4e7)}
-    for goal, n in (({"max_data": 2.6e5}, 8.0), ({"max_compute": 1e17}, 8.0)):
-        found = allocate(TWO, **goal, within=box)
-        assert found["sigma"] == pytest.approx(n, rel=1e-15)
+    held = TWO.hold(sigma=8.0)
+    # least C with D ≤ D₀: σ = 8, and N on the contour; least D with C ≤ C₀: N by bisection
+    on_contour = contour(LAW, 2.6e5, axis="critic_params", sigma=8.0)
+    affordable = np.exp(
+        brentq(lambda t: np.log(held(critic_params=np.exp(t)) / 1e17), 14, 20, xtol=1e-14)
+    )
+    goals: list[tuple[dict[str, Any], float]] = [
+        ({"max_data": 2.6e5}, float(on_contour)),
+        ({"max_compute": 1e17}, float(affordable)),
+    ]
+    for goal, params in goals:
+        found = allocate(TWO, **goal, within=RANGES)
+        assert found["sigma"] == pytest.approx(8.0, rel=1e-15)
+        assert found["critic_params"] == pytest.approx(params, rel=1e-12)
         assert found.edges == "sigma"
-        held = TWO.hold(sigma=8.0)
-        if "max_data" in goal:
-            exact = contour(LAW, 2.6e5, axis="critic_params", sigma=8.0)
-        else:
-            exact = np.exp(
-                brentq(lambda t: np.log(held(critic_params=np.exp(t)) / 1e17), 14, 20, xtol=1e-14)
-            )
-        assert found["critic_params"] == pytest.approx(float(exact), rel=1e-12)
     start = perf_counter()
     for _ in range(20):
-        allocate(TWO, max_data=2.6e5, within=box)
+        allocate(TWO, max_data=2.6e5, within=RANGES)
     assert (perf_counter() - start) / 20 < 0.03
 
 
@@ -579,7 +588,8 @@ def test_a_limit_that_does_not_bind_and_one_that_cannot_be_met():
 def test_limits_of_bootstraps_are_solved_one_by_one():
     floors = np.array([[1e5], [2e5], [3e5]])
     every = np.ones((3, 1, 2))
-    draws = DataLaw(floors, LAW.amplitude * every, LAW.exponent * every, axes=BOTH)
+    amplitude, exponent = np.asarray(LAW.amplitude) * every, np.asarray(LAW.exponent) * every
+    draws = DataLaw(floors, amplitude, exponent, axes=BOTH)
     found = allocate(Cost(fit_of(LAW, draws), 256.0), max_data=[4e5, 3.5e5], within=BOX).draws
     assert found is not None
     assert found["sigma"].shape == (3, 2)
@@ -680,7 +690,7 @@ def test_three_axes_against_scipy(kind):
         at = dict(zip(THREE, np.exp(middle), strict=True))
         value = {"delta": 10 ** rng.uniform(9, 13), "max_data": cost.steps(**at) * rng.uniform(0.7, 1.5),
                  "max_compute": cost(**at) * 10 ** rng.uniform(-1.5, 1)}  # fmt: skip
-        goal = {kind: float(value[kind])}
+        goal: dict[str, Any] = {kind: float(value[kind])}
         found = allocate(cost, **goal, within=box)
         words.add(found.where.item())
         tried = [slsqp(cost, goal, box, middle + shift) for shift in (0.0, -0.5, 0.5)]
@@ -754,11 +764,14 @@ def test_minimise_many_boxes_at_once():
         found = minimise(f, low, high)
         assert np.all((found >= low) & (found <= high))
         for k in range(50):
+
+            def one(t, middle=centre[:, k], bend=matrix[k]):
+                return (t - middle) @ bend @ (t - middle)
+
             best = minimize(
-                lambda t, k=k: (t - centre[:, k]) @ matrix[k] @ (t - centre[:, k]),
-                np.clip(centre[:, k], low[:, k], high[:, k]),
+                one, np.clip(centre[:, k], low[:, k], high[:, k]), method="L-BFGS-B",
                 bounds=list(zip(low[:, k], high[:, k], strict=True)),
-                method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10},
+                options={"ftol": 1e-15, "gtol": 1e-10},
             )  # fmt: skip
             np.testing.assert_allclose(found[:, k], best.x, atol=2e-5)
     nothing = minimise(lambda x: np.full(x.shape[1:], np.nan), np.zeros((2, 3)), np.ones((2, 3)))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_flops_by_hand():
     with_actor = flops_per_step(sigma=2.0, critic_params=100, batch_size=8, actor_params=100)
     assert 50 * with_actor == 100 * 8000 + 50 * 12 * 100 * 8
     assert np.isinf(per_step * np.inf)  # a censored D costs without end
-    two = {"sigma": 2.0, "critic_params": 1e6, "batch_size": 256}
+    two: dict[str, Any] = {"sigma": 2.0, "critic_params": 1e6, "batch_size": 256}
     assert flops_per_step(**two) == pytest.approx(10 * 1e6 * 256 * 2)
     assert flops_per_step(**two, actor_params=1e5) == pytest.approx(256 * (2e7 + 12e5))
     every = flops_per_step(**two, actor_params=1e5, actor_updates="critic_update")
@@ -59,7 +60,12 @@ def test_updates_happen_per_decision_and_env_steps_count_simulator_steps():
     np.testing.assert_allclose(repeated(sigma=sigma), COST(sigma=sigma) / 4, rtol=1e-14)
     assert repeated.power is not None
     np.testing.assert_allclose(repeated.power(sigma=sigma), COST.per_step(sigma=sigma) / 4)
-    actor = {"sigma": 2.0, "critic_params": 10.0, "batch_size": 8.0, "actor_params": 5.0}
+    actor: dict[str, Any] = {
+        "sigma": 2.0,
+        "critic_params": 10.0,
+        "batch_size": 8.0,
+        "actor_params": 5.0,
+    }
     assert flops_per_step(**actor, action_repeat=2) == flops_per_step(**actor) / 2
     # the price of an env step stays, decisions cost a quarter: as δ four times as high
     cheap, dear = allocate(repeated, delta=1e9), allocate(COST, delta=4e9)
@@ -112,12 +118,15 @@ def test_least_compute_is_where_no_neighbour_is_lower(d, a, alpha, e, shift):
 @pytest.mark.parametrize("name", ["sigma", "batch_size", "critic_params"])
 @pytest.mark.parametrize("bad", [0, -5])
 def test_numbers_must_be_positive(name, bad):
-    use = {"sigma": 1.0, "batch_size": 64, "critic_params": 1e5, name: bad}
+    use: dict[str, Any] = {"sigma": 1.0, "batch_size": 64, "critic_params": 1e5, name: bad}
     with pytest.raises(ValueError, match=f"{name} must be positive"):
         flops_per_step(**use)
-    with pytest.raises(ValueError, match=f"{name} must be positive"):
-        cost = Cost(COST.data, use["batch_size"], critic_params=use["critic_params"])
-        cost.per_step(sigma=use["sigma"])
+    if name == "sigma":
+        with pytest.raises(ValueError, match="sigma must be positive"):
+            COST.per_step(sigma=bad)
+    else:
+        with pytest.raises(ValueError, match=f"{name} must be positive"):
+            Cost(COST.data, use["batch_size"], critic_params=use["critic_params"])
 
 
 def test_bad_input():
@@ -222,7 +231,7 @@ def test_bootstraps_must_match():
     bare = fit_of(DataLaw(2e5, [1.0], [1.0], axes=SIGMA))
     with pytest.raises(ValueError, match="different numbers of bootstraps: 5, 0"):
         Cost([drawn(5), bare], 256.0, critic_params=1.0)
-    several = Fit(**{**vars(bare), "tasks": ("hopper", "ant")})
+    several = replace(bare, tasks=("hopper", "ant"))
     with pytest.raises(ValueError, match=r"fit.of\('hopper'\)"):
         Cost(several, 256.0, critic_params=1.0)
 

@@ -248,21 +248,21 @@ def _solve(
     }
     words = np.array([*cases], dtype=object)[np.argmax(np.stack([*cases.values()]), axis=0)]
     with np.errstate(all="ignore"):
-        places = dict(zip(cost.axes, np.where(known | runs, np.exp(point), np.nan), strict=True))
-        finite = {axis: np.where(known, values, np.nan) for axis, values in places.items()}
-        data, compute = cost.steps(**finite), cost(**finite)
+        tried = np.where(known | runs, np.exp(point), np.nan)
+        finite = dict(zip(cost.axes, np.where(known, tried, np.nan), strict=True))
+        steps, flops = cost.steps(**finite), cost(**finite)
     # a limit that binds is met exactly, not to rounding
-    data = np.minimum(data, goal.bound) if goal.kind == "max_data" else data
-    compute = np.minimum(compute, goal.bound) if goal.kind == "max_compute" else compute
+    steps = np.minimum(steps, goal.bound) if goal.kind == "max_data" else steps
+    flops = np.minimum(flops, goal.bound) if goal.kind == "max_compute" else flops
     return Allocation(
         axes=cost.axes,
-        places=places,
-        data=data,
-        compute=compute,
-        budget=compute + price * data,
+        places={axis: np.asarray(tried[k]) for k, axis in enumerate(cost.axes)},
+        data=np.asarray(steps),
+        compute=np.asarray(flops),
+        budget=np.asarray(flops + price * steps),
         where=np.asarray(words, dtype=object),
         edges=_names(cost.axes, edge),
-        extrapolated=outside.any(axis=0),
+        extrapolated=np.asarray(outside.any(axis=0)),
     )
 
 
