@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from vs_laws import DataLaw, Fit, PowerLaw, Verdict
 from vs_laws.allocate import Where, allocate
-from vs_laws.budget import best_level, fit_budget_laws
+from vs_laws.best_level import best_level
+from vs_laws.budget import fit_budget_laws
 from vs_laws.cost import Cost
 from vs_laws.one_axis import median_ratio, one_axis
 

@@ -180,9 +180,8 @@ def _goal(
     price = np.asarray(np.nan if delta is None else delta, float)
     if delta is not None and not np.all(np.isfinite(price) & (price >= 0)):
         raise ValueError("delta must be finite and not negative (FLOPs per env step)")
-    if (max_data is not None and max_compute is not None) or (
-        delta is None and max_data is None and max_compute is None
-    ):
+    given = [value for value in (delta, max_data, max_compute) if value is not None]
+    if not given or (max_data is not None and max_compute is not None):
         raise ValueError("give one of: delta alone, max_data, max_compute")
     if max_data is not None:
         return Goal("max_data", _positive("max_data", max_data)), price
@@ -201,26 +200,24 @@ def _positive(name: str, value: ArrayLike) -> Floats:
 def _solve(
     cost: Cost, goal: Goal, price: Floats, ranges: Mapping[str, Range], box: Mapping[str, Range]
 ) -> Allocation:
+    """Solve in ``box``; on its other axes up to `REACH` beyond the data, or anywhere without ranges."""
     at_one = np.shape(cost(**dict.fromkeys(cost.axes, 1.0)))
     shape = np.broadcast_shapes(at_one, goal.bound.shape, price.shape)
-
-    def logs(spans: list[Range], end: int) -> Floats:
-        with np.errstate(divide="ignore"):
-            return np.stack([np.full(shape, np.log(span[end])) for span in spans])
-
-    data = [ranges.get(axis, (0.0, np.inf)) for axis in cost.axes]
-    first, last = logs(data, 0), logs(data, 1)
-    wide = dict(zip(cost.axes, ((low / REACH, high * REACH) for low, high in data), strict=True))
-    spans = [{**wide, **box}[axis] for axis in cost.axes]
-    low, high = logs(spans, 0), logs(spans, 1)
+    data = {axis: ranges.get(axis, (0.0, np.inf)) for axis in cost.axes}
+    wide = {axis: (low / REACH, high * REACH) for axis, (low, high) in data.items()}
+    with np.errstate(divide="ignore"):
+        (first, last), (low, high) = (
+            np.log([[np.full(shape, span[end]) for span in spans.values()] for end in (0, 1)])
+            for spans in (data, {**wide, **box})
+        )
     solver = closed(cost, goal, shape)
     if solver is None:
-        solver = searched(cost, goal)
         if not np.isfinite([low, high]).all():
             raise ValueError(
                 "this cost has no closed form, and the range of its data is not known: give within=, "
                 f"a range for each of {', '.join(cost.axes)}"
             )
+        solver = searched(cost, goal)
     wall = np.array([axis in box for axis in cost.axes]).reshape(-1, *[1] * len(shape))
     stopped = np.zeros(low.shape, bool)
     with np.errstate(all="ignore"):
@@ -235,40 +232,51 @@ def _solve(
             stopped |= runaway
             point, binds, runs = solver(low, high)
         stopped |= wall & ((point <= low + _EDGE) | (point >= high - _EDGE))
-    known = np.isfinite(point).all(axis=0)
-    outside = known & ((point < first - _EDGE) | (point > last + _EDGE))
-    edge = known & ((point <= first + _EDGE) | (point >= last - _EDGE) | stopped)
-    cases = {
-        Where.UNBOUNDED: ~known & runs,
-        Where.INFEASIBLE: ~known,
-        Where.EDGE: stopped.any(axis=0) | (edge.any(axis=0) & ~outside.any(axis=0)),
-        Where.BEYOND: outside.any(axis=0),
-        Where.CONSTRAINT: binds,
-        Where.INTERIOR: known,
-    }
-    words = np.array([*cases], dtype=object)[np.argmax(np.stack([*cases.values()]), axis=0)]
-    with np.errstate(all="ignore"):
-        tried = np.where(known | runs, np.exp(point), np.nan)
-        finite = dict(zip(cost.axes, np.where(known, tried, np.nan), strict=True))
-        steps, flops = cost.steps(**finite), cost(**finite)
+        places = np.where(np.isfinite(point).all(axis=0) | runs, np.exp(point), np.nan)
+        inside = np.where(np.isfinite(point).all(axis=0), places, np.nan)
+        at = dict(zip(cost.axes, inside, strict=True))
+        steps, flops = cost.steps(**at), cost(**at)
     # a limit that binds is met exactly, not to rounding
     steps = np.minimum(steps, goal.bound) if goal.kind == "max_data" else steps
     flops = np.minimum(flops, goal.bound) if goal.kind == "max_compute" else flops
+    where, edges, outside = _words(cost.axes, point, binds, runs, stopped, (first, last))
     return Allocation(
         axes=cost.axes,
-        places={axis: np.asarray(tried[k]) for k, axis in enumerate(cost.axes)},
+        places={axis: np.asarray(places[k]) for k, axis in enumerate(cost.axes)},
         data=np.asarray(steps),
         compute=np.asarray(flops),
         budget=np.asarray(flops + price * steps),
-        where=np.asarray(words, dtype=object),
-        edges=_names(cost.axes, edge),
-        extrapolated=np.asarray(outside.any(axis=0)),
+        where=where,
+        edges=edges,
+        extrapolated=outside,
     )
 
 
-def _names(axes: tuple[str, ...], chosen: Bools) -> NDArray[np.object_]:
-    """Return the axes that are chosen (K, …), joined by commas."""
+def _words(
+    axes: tuple[str, ...],
+    point: Floats,
+    binds: Bools,
+    runs: Bools,
+    stopped: Bools,
+    data: tuple[Floats, Floats],
+) -> tuple[NDArray[np.object_], NDArray[np.object_], Bools]:
+    """Return ``where``, ``edges`` and ``extrapolated`` of solutions log x (K, …)."""
+    known, (first, last) = np.isfinite(point).all(axis=0), data
+    beyond = known & ((point < first - _EDGE) | (point > last + _EDGE))
+    edge = known & ((point <= first + _EDGE) | (point >= last - _EDGE) | stopped)
+    outside = beyond.any(axis=0)
+    cases = {
+        Where.UNBOUNDED: ~known & runs,
+        Where.INFEASIBLE: ~known,
+        Where.EDGE: stopped.any(axis=0) | (edge.any(axis=0) & ~outside),
+        Where.BEYOND: outside,
+        Where.CONSTRAINT: binds,
+        Where.INTERIOR: known,
+    }
+    case = np.argmax(np.stack([*cases.values()]), axis=0)
     subsets = product((False, True), repeat=len(axes))
     names = [", ".join(a for a, on in zip(axes, subset, strict=True) if on) for subset in subsets]
-    places = 1 << np.arange(len(axes))[::-1].reshape(-1, *[1] * (chosen.ndim - 1))
-    return np.asarray(np.array(names, dtype=object)[(chosen * places).sum(axis=0)], dtype=object)
+    bits = (1 << np.arange(len(axes))[::-1]).reshape(-1, *[1] * known.ndim)
+    chosen = (edge * bits).sum(axis=0)
+    where, edges = np.array([*cases], dtype=object)[case], np.array(names, dtype=object)[chosen]
+    return np.asarray(where, dtype=object), np.asarray(edges, dtype=object), np.asarray(outside)

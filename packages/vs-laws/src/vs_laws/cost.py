@@ -90,10 +90,10 @@ class Cost:
         batch_size: B*: a number, or a law (or its fit) over some of the axes, σ and N.
         critic_params: N where it is not an axis of the data law.
         sigma: σ where it is not an axis of the data law.
-        actor_params: see `flops_per_step`.
-        actor_updates: see `flops_per_step`.
-        passive_params: see `flops_per_step`.
-        action_repeat: see `flops_per_step`.
+        actor_params: see `flops_per_step`, as for the three that follow.
+        actor_updates: one per agent decision or per critic update.
+        passive_params: parameters of a passive critic.
+        action_repeat: simulator steps per agent decision.
         held: axes of the data law that are held at a value; see `hold`.
 
     Raises:
