@@ -398,6 +398,15 @@ def test_one_axis_cannot_always_reach_the_level():
     one = one_axis(cost, both, DELTA, axis="sigma", hold={"critic_params": 1e3})
     assert np.isinf(one.compute_ratio).all()
     assert np.isfinite(one.budget_ratio).all()
+    # a level without a law has no ratio
+    law = path(levels)
+    holes = replace(law, d_min=np.where(levels == 250, np.nan, law.d_min))
+    cost = Cost(fit_of(holes, ranges=RANGES), 256.0)
+    one = one_axis(
+        cost, allocate(cost, delta=DELTA), DELTA, axis="sigma", hold={"critic_params": 1e6}
+    )
+    for ratio in (one.data_ratio, one.compute_ratio, one.budget_ratio):
+        assert np.isnan(ratio).tolist() == [False, False, True, False, False]
 
 
 def test_an_axis_that_does_not_matter_is_held_alike_alone_and_together():

@@ -82,12 +82,14 @@ def one_axis(
         value = np.where(np.isnan(found[name]), np.inf, found[name])
         return np.where(np.isnan(optimum[name]), np.nan, value / optimum[name])
 
+    # a level without an optimum has no ratio; 1 stands for its limit
+    data, compute = (np.nan_to_num(optimum[v], nan=1.0) * _ROUNDING for v in ("data", "compute"))
     alone = least(delta=delta)
     return OneAxis(
         axis=axis,
         hold=dict(hold),
-        data_ratio=ratio("data", least(max_compute=optimum.compute * _ROUNDING)),
-        compute_ratio=ratio("compute", least(max_data=optimum.data * _ROUNDING)),
+        data_ratio=ratio("data", least(max_compute=compute)),
+        compute_ratio=ratio("compute", least(max_data=data)),
         budget_ratio=ratio("budget", alone),
         optimum=alone,
     )
