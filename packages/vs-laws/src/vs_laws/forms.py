@@ -189,7 +189,7 @@ class NearestRun(Law):
         count = near.sum(axis=-1)
         total = np.sum(np.where(near, np.log(np.where(known, steps[..., None, :], 1.0)), 0.0), -1)
         mean = np.exp(total / np.maximum(count, 1))
-        return np.where(count > 0, mean, np.nan).reshape(*steps.shape[:-1], *at.shape[:-1])
+        return np.where(count > 0, mean, np.nan).reshape((*steps.shape[:-1], *at.shape[:-1]))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from vs_laws.forms import Floats
+from vs_laws.law import Floats
 
 _ITERATIONS = 200
 
 
 def solve(log_a: Floats, p: Floats, log_b: Floats, q: Floats, log_c: Floats) -> Floats:
-    """Find t with ``a·exp(p·t) + b·exp(q·t) = c``; the *largest* root where ``p > 0``.
+    """Return t with ``a·exp(p·t) + b·exp(q·t) = c``; the *largest* root where ``p > 0``.
 
     The logarithm of the left side is convex in t. Each term alone is at most c, which bounds the
     root: from above where its rate is positive, from below otherwise. At such a bound the left side
