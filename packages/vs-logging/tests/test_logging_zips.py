@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from vs_logging import Imported, RunTableError, import_zip, merge_imports, read_table
+from vs_logging import Imported, RunTableError, import_zip
 
 CURVES = Path(__file__).resolve().parents[4] / "shared" / "curves"
 NAN = float("nan")
@@ -179,20 +179,6 @@ def test_bad_archives(tmp_path):
         import_zip(good, on_error="ignore")  # ty: ignore[invalid-argument-type]
 
 
-def test_merge_drops_copies_and_numbers_new_seeds(tmp_path):
-    one = make_zip(tmp_path / "1.zip", {GYM: npy([[1, 10, 20], [2, 11, 21]])})
-    two = make_zip(tmp_path / "2.zip", {GYM: npy([[1, 20, 30, 20], [3, 21, 31, 21]])})
-    table, report = merge_imports([import_zip(one), import_zip(two)])
-    assert table["seed"].to_list() == [0, 0, 1, 1, 2, 2]
-    assert table["return_"].to_list() == [10, 11, 20, 21, 30, 31]
-    assert (report.runs, report.seeds, report.rows) == (1, 3, 6)
-    assert (report.deduplicated_rows, report.duplicate_seeds) == (4, 0)
-    table.write_parquet(tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet").equals(table, null_equal=True)
-    with pytest.raises(RunTableError, match="nothing to merge"):
-        merge_imports([])
-
-
 def files_with_copies(result: Imported) -> int:
     count = 0
     for _, run in result.table.group_by("run"):
@@ -230,14 +216,6 @@ def test_published_gym_zip_holds_the_arrays_values():
         np.testing.assert_array_equal(rows["return_"].to_numpy(), column)
         np.testing.assert_array_equal(rows["env_step"].to_numpy(), array[: rows.height, 0])
         assert np.isnan(array[rows.height :, seed + 1]).all()
-
-
-def test_baseline_runs_of_the_grid_are_recognised_as_the_grids():
-    grid = import_zip(published("gym_sweep.zip"))
-    baseline = import_zip(published("gym_baseline_utd2.zip"))
-    merged = merge_imports([grid, baseline])
-    assert merged.report.runs == 144 + 12
-    assert merged.report.seeds < grid.report.seeds + baseline.report.seeds - 100
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import vs_logging as vslog
 from numpy.typing import NDArray
 from vs_laws import DataLaw, OffsetPowerLaw, PowerLaw
 
@@ -150,9 +151,9 @@ def law_from_dict[L](entry: Mapping[str, Any], form: Callable[..., L]) -> tuple[
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write JSON through a temporary file, so that a reader never sees half of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n", "utf-8")
-    temporary.replace(path)
+    text = json.dumps(jsonable(document), indent=1, allow_nan=False) + "\n"
+    with vslog.whole_file(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The run table: schema, crash-safe writer, lazy reader and importers."""
 
-from vs_logging.merge import merge_imports
+from vs_logging.files import whole_file, write_json
 from vs_logging.reader import consolidate, read_metadata, read_table, scan, write_table
 from vs_logging.report import Imported, ImportReport, Skipped
 from vs_logging.sinks import Sink, TensorBoardSink, WandbSink
@@ -39,12 +39,13 @@ __all__ = [
     "import_tensorboard",
     "import_wandb",
     "import_zip",
-    "merge_imports",
     "read_metadata",
     "read_table",
     "run_id",
     "scan",
     "validate",
+    "whole_file",
     "window_means",
+    "write_json",
     "write_table",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_document, read_rows, rows_frame
+from vs_logging.files import whole_file, write_json
 from vs_logging.table import (
     RunTableError,
     check_columns,

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from vs_logging._files import write_json
+from vs_logging.files import write_json
 from vs_logging.table import run_id
 
 

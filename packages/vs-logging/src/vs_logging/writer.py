@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_rows, rows_frame
+from vs_logging.files import whole_file, write_json
 from vs_logging.table import (
     CONFIG_COLUMNS,
     NULLABLE,

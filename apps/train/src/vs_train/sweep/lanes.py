@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from vs_logging import write_json
+
 from vs_train.config import TrainConfig
 from vs_train.sweep.calibrate import Speed, calibrate, kind
 from vs_train.sweep.child import encoded
@@ -73,9 +75,7 @@ def choose_lanes(
     missing = sorted((one for one in wanted if encoded(one) not in known), key=encoded)
     if missing:
         known |= {encoded(one): asdict(speed) for one, speed in measure(missing).items()}
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_json(path, known)
     speeds = {one: Speed(**known[encoded(one)]) for one in wanted}
     return [
         config

@@ -9,13 +9,14 @@
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from vs_logging import whole_file, write_json
 
 from vs_train.stop import StopRequest
 
@@ -58,7 +59,7 @@ def log_path(out: Path, name: str) -> Path:
 
 def write_record(out: Path, name: str, record: Record) -> None:
     """Write a record, whole or not at all."""
-    _write(record_path(out, name), asdict(record))
+    write_json(record_path(out, name), asdict(record))
 
 
 def read_record(out: Path, name: str) -> Record | None:
@@ -76,9 +77,8 @@ def keep_spec(out: Path, text: str) -> Path:
         number += 1
         path = out / f"spec_{number}.toml"
     if not path.exists():
-        beside = path.with_suffix(".tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        with whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return path
 
 
@@ -150,10 +150,3 @@ def _take(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _write(path: Path, document: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
