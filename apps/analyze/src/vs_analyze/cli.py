@@ -117,11 +117,12 @@ class Import:
     wandb:ENTITY/PROJECT."""
     out: Path
     """The .parquet file to write."""
-    grammar: Literal["auto", "qscaled", "bro", "simbav2", "bro-ablations"] = "auto"
-    """How a zip's members are named."""
+    grammar: str = "auto"
+    """How a zip's members are named (qscaled, bro, simbav2, bro-ablations), or the format of a source
+    that could be several: zip, csv, tensorboard, wandb."""
     pattern: str | None = None
-    """For CSV and TensorBoard: regular expression with named groups (utd, batch_size, …) that reads
-    the hyperparameters out of exp_name or the folder's name."""
+    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
+    out of exp_name (CSV) or the path of a file or folder."""
     return_key: str | None = None
     """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -234,11 +235,11 @@ def run(command: object) -> None:
     """Carry out one parsed command."""
     match command:
         case Import():
-            report = import_curves(
-                command.source, command.out, grammar=command.grammar, pattern=command.pattern,
-                return_key=command.return_key, fields=command.fields, constants=command.constants,
-                on_error=command.on_error,
+            options = vslog.ImportOptions(
+                grammar=command.grammar, pattern=command.pattern, return_key=command.return_key,
+                fields=command.fields, constants=command.constants, on_error=command.on_error,
             )  # fmt: skip
+            report = import_curves(command.source, command.out, options)
             print(f"{report}\nwritten to {command.out}")
         case Fetch():
             from vs_analyze.fetch import fetch  # its HTTP libraries only when they are wanted

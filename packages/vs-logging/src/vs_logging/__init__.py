@@ -1,6 +1,8 @@
 """The run table: schema, crash-safe writer, lazy reader and importers."""
 
+from vs_logging._importer import Importer, ImportOptions
 from vs_logging.files import whole_file, write_json
+from vs_logging.importers import IMPORTERS, find_importer
 from vs_logging.reader import consolidate, read_metadata, read_table, scan, write_table
 from vs_logging.report import Imported, ImportReport, Skipped
 from vs_logging.sinks import Sink, TensorBoardSink, WandbSink
@@ -23,10 +25,13 @@ from vs_logging.zips import import_zip
 __all__ = [
     "CONFIG_COLUMNS",
     "IDENTITY_COLUMNS",
+    "IMPORTERS",
     "OPTIONAL_SCHEMA",
     "SCHEMA",
+    "ImportOptions",
     "ImportReport",
     "Imported",
+    "Importer",
     "RunTableError",
     "RunWriter",
     "Sink",
@@ -35,6 +40,7 @@ __all__ = [
     "WandbApi",
     "WandbSink",
     "consolidate",
+    "find_importer",
     "import_csv",
     "import_tensorboard",
     "import_wandb",

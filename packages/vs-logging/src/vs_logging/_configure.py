@@ -109,3 +109,26 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             f"pattern {pattern!r} has no named group; expected e.g. (?P<utd>[0-9.]+)"
         )
     return compiled
+
+
+def parse_name(
+    name: str, pattern: re.Pattern[str] | None, *, what: str
+) -> tuple[dict[str, str], str]:
+    """Read settings out of a name by a pattern's named groups.
+
+    Returns:
+        The settings, and the name without what the group ``seed`` matched.
+
+    Raises:
+        RunTableError: The pattern is not found; ``what`` says where it was searched.
+    """
+    if pattern is None:
+        return {}, name
+    match = pattern.search(name)
+    if match is None:
+        raise RunTableError(f"the pattern {pattern.pattern!r} does not match {what}")
+    found = {group: text for group, text in match.groupdict().items() if text is not None}
+    if "seed" in found:
+        start, end = match.span("seed")
+        name = name[:start] + name[end:]
+    return found, name

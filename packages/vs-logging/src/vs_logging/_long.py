@@ -24,6 +24,20 @@ class Series:
     values: NDArray[np.float64]
 
 
+def whole_steps(steps: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+    """Convert steps read as floats.
+
+    Raises:
+        RunTableError: One is negative, fractional or not finite.
+    """
+    bad = ~np.isfinite(steps) | (steps < 0) | (steps != np.round(steps))
+    if bad.any():
+        raise RunTableError(
+            f"{name} is {steps[np.argmax(bad)]} in a row; expected a non-negative integer"
+        )
+    return steps.astype(np.int64)
+
+
 def split_repeats(series: Series) -> tuple[list[Series], int]:
     """Separate a series in which steps repeat into one series per unnamed seed.
 

@@ -97,7 +97,8 @@ class Problems:
             return work()
         except RunTableError as error:
             if self.on_error == "raise":
-                raise RunTableError(f"{self.source}: {name}: {error}") from error
+                where = self.source if name == self.source else f"{self.source}: {name}"
+                raise RunTableError(f"{where}: {error}") from error
             self.skipped.append(Skipped(name, str(error)))
             return None
 
