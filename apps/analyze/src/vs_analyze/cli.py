@@ -113,13 +113,15 @@ class Import:
     """Turn curves of any origin into a run table (one Parquet file)."""
 
     source: Positional[str]
-    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files, or
-    wandb:ENTITY/PROJECT."""
+    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files,
+    wandb:ENTITY/PROJECT, an evaluations.npz or monitor.csv of Stable-Baselines3, a scalar's .csv from
+    TensorBoard, or a folder of SEED.txt files; of most of these also a folder of many."""
     out: Path
     """The .parquet file to write."""
     grammar: str = "auto"
     """How a zip's members are named (qscaled, bro, simbav2, bro-ablations), or the format of a source
-    that could be several: zip, csv, tensorboard, wandb."""
+    that could be several: zip, csv, tensorboard, wandb, sb3-evaluations, sb3-monitor, tensorboard-csv,
+    jaxrl."""
     pattern: str | None = None
     """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
     out of exp_name (CSV) or the path of a file or folder."""

@@ -31,7 +31,7 @@ def read_parts[P](
     Args:
         parts: Name and content of each.
         read: From name and content to curves; a ``RunTableError`` makes the part a bad one.
-        problems: Where bad parts go.
+        problems: Collects bad parts.
 
     Returns:
         The good parts, each with its curves.
@@ -76,8 +76,8 @@ def tabulate(
     Args:
         parts: All that was read.
         problems: The source's name, and what was skipped.
-        grammar: How the source was read.
-        expected: What a source of this kind holds, for the message when nothing was read.
+        grammar: Format of the source.
+        expected: Contents of such a source, for the message if nothing was read.
         after_end: Number of rows dropped after the true ends of seeds.
         notes: For the report.
 

@@ -1,4 +1,4 @@
-"""Turn names found in a source into a run's configuration, and say clearly what is missing."""
+"""Settings found in a source → a run's configuration; the first problem is named in a sentence."""
 
 import re
 from collections.abc import Mapping
@@ -26,14 +26,14 @@ _BENCHMARKS: tuple[tuple[str, str], ...] = (
 
 
 def guess_benchmark(env: str) -> str:
-    """The benchmark whose naming style ``env`` follows, else ``unknown``."""
+    """Return the benchmark whose naming style ``env`` follows, else ``unknown``."""
     return next((name for style, name in _BENCHMARKS if re.fullmatch(style, env)), "unknown")
 
 
 def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
     """Give a configuration every column and the table's types; guess only the benchmark.
 
-    Entries beyond the table's columns stay: they are part of what tells runs apart.
+    Entries beyond the table's columns stay: they distinguish runs, too.
 
     Raises:
         RunTableError: A column is missing or its value is not of the column's type.
@@ -69,7 +69,7 @@ def _typed(name: str, value: Any) -> object:
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:
-    """``config["a.b"]`` or ``config["a"]["b"]``; None where there is neither."""
+    """Return ``config["a.b"]`` or ``config["a"]["b"]``, None if neither exists."""
     if key in config:
         return config[key]
     value: Any = config

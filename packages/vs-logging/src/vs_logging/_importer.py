@@ -9,7 +9,7 @@ from vs_logging.table import RunTableError
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """Facts about a source that its files do not hold; an importer ignores what it has no use for.
+    """Facts about a source that its files do not hold; importers ignore the ones they do not use.
 
     Attributes:
         grammar: Name of an importer, or of a grammar of zips; ``auto`` looks at the source.
@@ -51,7 +51,7 @@ class Importer:
     Attributes:
         name: ``grammar`` of `ImportOptions` that picks it.
         source: The sources it reads, for messages ("a .zip").
-        sniff: Whether a path (or ``wandb:…``) is such a source; it need not exist.
+        sniff: Tests if a path (or ``wandb:…``) is such a source; the path need not exist.
         read: From a source and options to the run table, as every ``import_…`` function.
     """
 

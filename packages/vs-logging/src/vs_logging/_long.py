@@ -1,4 +1,4 @@
-"""Logged scalars in long form (one value a row) → curves; repeats are told apart or refused."""
+"""Logged scalars in long form (one value a row) → curves; repeats are separated or refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def split_repeats(series: Series) -> tuple[list[Series], int]:
         The seeds' series (sorted by step), and the number of copied rows left out.
 
     Raises:
-        RunTableError: It cannot be told which value belongs to which seed.
+        RunTableError: The order does not show which value belongs to which seed.
     """
     steps, values = series.steps, series.values
     order = np.argsort(steps, kind="stable")

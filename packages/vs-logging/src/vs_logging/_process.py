@@ -41,9 +41,9 @@ def import_processes[P](
         stored: Gives a process's own configuration.
         metrics: Gives its metrics, ``return_`` among them; called once the configuration is known.
         return_name: The source's name of the return.
-        grammar: How the source was read.
-        expected: What a source of this kind holds.
-        what: What the pattern is searched in, for messages.
+        grammar: Format of the source.
+        expected: Contents of such a source, for messages.
+        what: The text that the pattern is searched in, for messages.
         notes: Gives the report's notes from the processes that were imported.
 
     Raises:

@@ -4,9 +4,13 @@ from pathlib import Path
 
 from vs_logging._grammars import GRAMMARS
 from vs_logging._importer import Importer
+from vs_logging.jaxrl import JAXRL
+from vs_logging.sb3_evaluations import SB3_EVALUATIONS
+from vs_logging.sb3_monitor import SB3_MONITOR
 from vs_logging.table import RunTableError
 from vs_logging.tabular import CSV
 from vs_logging.tensorboard import TENSORBOARD
+from vs_logging.tensorboard_csv import TENSORBOARD_CSV
 from vs_logging.wandb import WANDB
 from vs_logging.zips import ZIP
 
@@ -15,8 +19,12 @@ IMPORTERS: tuple[Importer, ...] = (
     CSV,
     TENSORBOARD,
     WANDB,
+    SB3_EVALUATIONS,
+    SB3_MONITOR,
+    TENSORBOARD_CSV,
+    JAXRL,
 )
-"""All formats; special ones stand after those they are a case of, and are asked before them."""
+"""All formats, general ones first; they are tried from the last to the first."""
 
 
 def find_importer(source: str, grammar: str = "auto") -> Importer:

@@ -102,7 +102,7 @@ def consolidate(root: Paths, out: str | Path) -> Path:
     """Gather runs into one zstd Parquet file, their ``run.json`` beside it.
 
     Args:
-        root: What :func:`scan` takes.
+        root: Paths as for :func:`scan`.
         out: ``NAME.parquet``; the metadata goes to ``NAME.metadata.json``.
 
     Returns:

@@ -15,7 +15,7 @@ from vs_logging.table import run_id
 
 
 class Sink(Protocol):
-    """Where rows go besides the run table."""
+    """A second destination of rows, beside the run table."""
 
     def write(
         self,
@@ -90,7 +90,7 @@ class TensorBoardSink:
 class WandbSink:
     """Runs of a Weights & Biases project, one per run and seed, named ``<run>-s<seed>``.
 
-    The name is also the run's id, so that a resumed training goes on in the same W&B run. W&B's own
+    The name is also the run's id, so that a resumed training continues the same W&B run. W&B's own
     settings apply: ``WANDB_MODE=offline`` writes to disk only, ``WANDB_ENTITY`` picks the account.
     `vs_logging.import_wandb` reads the runs back.
     """

@@ -56,14 +56,14 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
     "passive_critic_width",
     "passive_critic_params",
 )
-"""What tells runs apart, as far as columns do; of the last four a table may have any."""
+"""The columns that distinguish runs; the last four are optional."""
 
 NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_"})
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""
 
 
 def constant_columns(config: Mapping[str, object]) -> dict[str, object]:
-    """What of a configuration goes into columns: all of the required ones, the others if there."""
+    """Return the configuration's column values: required columns always, optional ones if present."""
     return {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
 
 
@@ -153,7 +153,7 @@ def validate(frame: pl.DataFrame | pl.LazyFrame, *, source: str = "run table") -
 
     Args:
         frame: The candidate table; a lazy frame is collected.
-        source: What to call it in messages, usually the file's name.
+        source: Its name in messages, usually the file's.
 
     Returns:
         The same rows in the same order.

@@ -19,22 +19,22 @@ _PREFIX = "wandb:"
 
 
 class WandbRun(Protocol):
-    """What is used of ``wandb.apis.public.Run``."""
+    """The attributes of ``wandb.apis.public.Run`` that are used."""
 
     id: str
     state: str
     config: Mapping[str, Any]
 
     def scan_history(self, keys: list[str] | None = None) -> Iterable[Mapping[str, Any]]:
-        """Every logged row that has all of ``keys``."""
+        """Yield every logged row that has all of ``keys``."""
         ...
 
 
 class WandbApi(Protocol):
-    """What is used of ``wandb.Api``."""
+    """The method of ``wandb.Api`` that is used."""
 
     def runs(self, path: str, filters: dict[str, Any] | None = None) -> Iterable[WandbRun]:
-        """The runs of a project."""
+        """List the runs of a project."""
         ...
 
 

@@ -35,11 +35,11 @@ def import_zip(
 ) -> Imported:
     """Import a zip of ``.npy`` arrays, one per configuration and metric.
 
-    The returns of the ``bro`` and ``simbav2`` files go on after a seed stopped, filled forward with
-    its last value. A seed's true end is where the trailing NaN of its ``critic_loss`` starts; rows
+    The returns of the ``bro`` and ``simbav2`` files continue after a seed stopped, filled forward
+    with its last value. A seed's true end is where the trailing NaN of its ``critic_loss`` starts; rows
     after it are no measurements and are dropped. A seed whose returns still change after that point
     is kept whole. Rows of a seed that stopped on success carry ``stopped_on_success = True``: see
-    ``vs_logging._ends`` for how that is told from a process that died.
+    ``vs_logging._ends`` for how a process that died is recognised.
 
     Args:
         path: The archive; nothing of it is unpacked to disk.
