@@ -1,4 +1,4 @@
-"""Settings found in a source → a run's configuration; the first problem is named in a sentence."""
+"""Settings found in a source → a run's configuration, or a sentence on what is missing."""
 
 import re
 from collections.abc import Mapping
@@ -94,12 +94,14 @@ def check_constants(constants: Mapping[str, object]) -> dict[str, object]:
     return dict(constants)
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a user's regular expression with named groups.
+def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    """Compile a user's regular expression with named groups, if there is one.
 
     Raises:
         RunTableError: It does not compile or has no named group.
     """
+    if pattern is None:
+        return None
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -51,7 +51,7 @@ def import_processes[P](
     """
     problems = Problems(source, options.on_error)
     constants = check_constants(options.constants)
-    pattern = None if options.pattern is None else compile_pattern(options.pattern)
+    pattern = compile_pattern(options.pattern)
 
     def read(name: str, process: P) -> Part:
         parsed, _ = parse_name(name, pattern, what=what)

@@ -23,8 +23,8 @@ def _read(source: str, options: ImportOptions) -> Imported:
     """Import runs, of seed 0 unless the pattern finds another in the path.
 
     Files ``0.monitor.csv``, ``1.monitor.csv`` … in one folder belong to the environments of one run,
-    also where one of them is named. As in SB3's ``load_results`` and ``ts2xy``, their episodes are put in
-    order of time, and the env step of an episode is the sum of the lengths up to its end.
+    also where only one of them is given. As in SB3's ``load_results`` and ``ts2xy``, their episodes
+    are put in order of time, and an episode's env step is the sum of the lengths up to its end.
     """
     runs: dict[tuple[Path, ...], str] = {}
     for name, path in find_files(source, _NAMES, begins=_BEGINS):
