@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dm_control import suite
 from vs_envs import facts, make, task, task_names
-from vs_envs.pool import pool_name
+from vs_envs.envpool import pool_name
 
 envpool = pytest.importorskip("envpool", reason="EnvPool is not installed (extra envpool)")
 
@@ -79,7 +79,7 @@ def split(name, observation):
 
 
 def place_target(name, physics, parts):
-    """What the task draws into the model at reset, from what the observation says of it."""
+    """Put the target, drawn into the model at reset, where the observation says it is."""
     data, model = physics.named.data, physics.named.model
     if name == "fish-swim":
         frame = data.geom_xmat["mouth"].reshape(3, 3)
