@@ -1,6 +1,7 @@
 """``vs-train``: one configuration, several learning rates and seeds at once."""
 
 import sys
+import warnings
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,9 @@ class Command:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``vs-train``; exits with 2 and one sentence on bad input."""
     try:
-        _run(tyro.cli(Command, args=arguments))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show  # ty: ignore[invalid-assignment]
+            _run(tyro.cli(Command, args=arguments))
     except (ValueError, ImportError) as error:
         _end(error, 2)
     except WorkerError as error:
@@ -95,6 +98,10 @@ def _sinks(command: Command) -> tuple[Sink, ...]:
     if command.tensorboard:
         sinks.append(TensorBoardSink(command.out / "tensorboard"))
     return tuple(sinks)
+
+
+def _show(message: Warning | str, *_: object) -> None:
+    print(f"vs-train: {message}", file=sys.stderr)
 
 
 def _end(error: Exception, status: int) -> None:

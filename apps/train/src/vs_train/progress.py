@@ -1,4 +1,4 @@
-"""What a person sees while a cell trains: a live bar on a terminal, plain lines elsewhere."""
+"""The progress of a cell: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterable

@@ -12,6 +12,7 @@ from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, sc
 from vs_train.cell import Evaluation, lane_axes, with_backend
 from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
+from vs_train.divergence import DivergenceWatch
 from vs_train.facts import columns, flops, metadata
 from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
@@ -60,7 +61,8 @@ def train_and_record(
 
     A checkpoint is written at the end, and so a finished cell can go on with more steps. Closing
     the iterator, or an exception in it, leaves complete tables marked as failed. A cell that was
-    cut off before its first checkpoint starts again from its beginning.
+    cut off before its first checkpoint starts again from its beginning. A `DivergenceWarning` says
+    once of every agent's metric that it has become NaN.
 
     Args:
         config: the cell.
@@ -117,7 +119,7 @@ def train_and_record(
                 on_step=on_step,
             )
         stack.enter_context(closing(evaluations))
-        seeds = lane_axes(config)[1]
+        seeds, divergence = lane_axes(config)[1], DivergenceWatch(config)
         for evaluation in evaluations:
             for lane, seed in enumerate(seeds):
                 run = lane // config.seeds
@@ -125,6 +127,7 @@ def train_and_record(
                 writers[run].write(seed=int(seed), **row)
                 for sink in sinks:
                     sink.write(settings[run], seed=int(seed), **row)
+            divergence.look(evaluation)
             yield evaluation
 
 

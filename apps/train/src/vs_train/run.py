@@ -62,7 +62,8 @@ class Trainer:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
         if self._config.diagnostics != "none" and not random:
-            self._metrics.add(fresh_loss(self._lanes, transition, config=self._agent))
+            fresh = fresh_loss(self._lanes, transition, config=self._agent)
+            self._metrics.add(fresh, env_step=self.env_step + 1)
         self._lanes, action, metrics = step(
             self._lanes,
             transition,
@@ -72,8 +73,8 @@ class Trainer:
             updates=due,
         )
         self._acting.choose(np.asarray(action))
-        self._metrics.add(metrics)
         self.env_step += 1
+        self._metrics.add(metrics, env_step=self.env_step)
         before, self._updates = self._updates, self._updates + (due or 0)
         if self._agent.reset_due(
             env_step=self.env_step, updates_before=before, updates=self._updates
@@ -81,11 +82,13 @@ class Trainer:
             self._lanes = reset_lanes(self._lanes, config=self._agent)
         if self.env_step % self._choices.eval_every:
             return None
+        taken = self._metrics.take()
         return Evaluation(
             env_step=self.env_step,
             updates=self._updates,
             returns=self._evaluate(self._lanes),
-            metrics=self._metrics.take() | self._diagnose(),
+            metrics=taken.means | self._diagnose(),
+            nan_from=taken.nan_from,
         )
 
     def state(self) -> Arrays:
