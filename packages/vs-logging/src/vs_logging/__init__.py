@@ -10,6 +10,7 @@ from vs_logging.table import (
     OPTIONAL_SCHEMA,
     SCHEMA,
     RunTableError,
+    benchmark_name,
     run_id,
     validate,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "TensorBoardSink",
     "WandbApi",
     "WandbSink",
+    "benchmark_name",
     "consolidate",
     "import_csv",
     "import_tensorboard",
