@@ -25,7 +25,7 @@ class Command:
 
     Every learning rate is one run: a folder in --out with its settings (run.json) and its rows,
     one per evaluation of one seed. All agents of the command train side by side. SIGTERM and Ctrl-C
-    finish the step in flight and write a checkpoint; the same command with --resume goes on from
+    finish the step in flight and write a checkpoint; the same command with --resume continues from
     it, and from the last one after a kill -9. A second signal ends at once.
     """
 
@@ -37,7 +37,7 @@ class Command:
     resume: bool = False
     """Go on from the checkpoint of this cell in --out."""
     processes: int = 1
-    """Split the agents over so many processes of one XLA thread each."""
+    """Number of processes, of one XLA thread each, to split the agents over."""
     wandb: str | None = None
     """Send the rows to this Weights & Biases project too."""
     tensorboard: bool = False

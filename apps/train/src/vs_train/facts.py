@@ -65,7 +65,7 @@ def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, floa
     """Return what an agent's updates have cost so far.
 
     Returns:
-        ``flops`` by the papers' formula, which has no term of its own for the actor, and
+        ``flops`` by the papers' formula, which has no term for the actor, and
         ``measured_flops`` by XLA's count of both programs, the actor's as often as it was updated.
     """
     actor_updates = updates

@@ -20,7 +20,7 @@ class Watch:
         Args:
             config: the cell.
             stream: where to show it.
-            start: env step that the training goes on from.
+            start: env step that the training continues from.
         """
         self._config, self._stream, self._start = config, stream, start
         self._started = time.monotonic()

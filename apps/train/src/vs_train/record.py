@@ -38,7 +38,7 @@ def finished_seeds(config: TrainConfig, out: Path) -> set[int]:
 
 
 def checkpoint_step(config: TrainConfig, out: Path, *, processes: int = 1) -> int | None:
-    """Return the env step that ``resume=True`` goes on from, None where there is no checkpoint.
+    """Return the env step that ``resume=True`` continues from, None where there is no checkpoint.
 
     Raises:
         ValueError: if the checkpoint was written by another number of processes.
@@ -69,10 +69,10 @@ def train_and_record(
         out: folder of run folders; created if needed.
         resume: go on from the cell's checkpoint in ``out``.
         checkpoint_every: environment steps between two checkpoints; 0 for none before the end.
-        processes: split the lanes over so many processes of one XLA thread each. The program's main
+        processes: number of processes, of one XLA thread each, to split the lanes over. The main
             module must be importable without effect (``if __name__ == "__main__":``).
         sinks: where the rows go as well; closed at the end.
-        stop: asks for an early end: a checkpoint is written.
+        stop: requests an early end: a checkpoint is written.
         on_step: called with the env step reached, after each or at least every second or so.
 
     Raises:

@@ -94,8 +94,8 @@ class Trainer:
     def state(self) -> Arrays:
         """Return everything that `restore` needs to go on with the same numbers.
 
-        Evaluations begin from seeds of their own every time and have no state. A backend whose
-        environments cannot tell theirs goes on with a new episode.
+        Evaluations begin from separate seeds every time and have no state. A backend without a state
+        continues with a new episode.
         """
         state = pack(self._lanes, "lanes") | under("acting", self._acting.state())
         state |= under("metrics", self._metrics.state())
@@ -133,7 +133,7 @@ class Trainer:
         total = np.zeros(len(self._seeds))
         action = np.zeros(0)
         for episode in range(self._choices.eval_episodes):
-            # seeds of its own: the episodes do not depend on the other lanes, nor on a restart
+            # separate seeds: the episodes do not depend on the other lanes, nor on a restart
             seeds = derived_seeds(SEED_LIMIT + self._seeds, self.env_step, episode)
             observation, _ = self._judges.reset(seed=seeds)
             running = np.ones(len(self._seeds), bool)
