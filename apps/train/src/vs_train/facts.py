@@ -1,4 +1,4 @@
-"""What is recorded of a cell beside its rows: settings, versions, cost."""
+"""Facts recorded of a cell beside its rows: settings, versions, cost."""
 
 from dataclasses import asdict, replace
 from functools import cache
@@ -36,10 +36,12 @@ def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
 
 
 def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
-    """Return the facts about a cell that are not settings: versions, device, cost per update."""
+    """Return the facts of a cell that are not settings: task, versions, device, cost per update."""
     packages = (*_RECORDED, *_OF_BACKEND.get(config.backend, ()))
+    facts = task(config.env)
     return {
-        "action_repeat": task(config.env).action_repeat,
+        "action_repeat": facts.action_repeat,
+        "optimal_return": facts.optimal_return,
         "versions": {name: version(name) for name in packages},
         "device": jax.devices()[0].device_kind,
         "steps": config.steps,
@@ -63,7 +65,7 @@ def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, floa
     """Return what an agent's updates have cost so far.
 
     Returns:
-        ``flops`` by the papers' formula, which has no term of its own for the actor, and
+        ``flops`` by the papers' formula, which has no term for the actor, and
         ``measured_flops`` by XLA's count of both programs, the actor's as often as it was updated.
     """
     actor_updates = updates

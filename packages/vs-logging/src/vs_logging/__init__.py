@@ -12,6 +12,7 @@ from vs_logging.table import (
     OPTIONAL_SCHEMA,
     SCHEMA,
     RunTableError,
+    benchmark_name,
     run_id,
     validate,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "TensorBoardSink",
     "WandbApi",
     "WandbSink",
+    "benchmark_name",
     "consolidate",
     "find_importer",
     "import_csv",

@@ -1,4 +1,4 @@
-"""What of a sweep is still to be done in a folder, cell by cell."""
+"""Find the unfinished cells of a sweep."""
 
 import json
 from collections import defaultdict
@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What a person reads."""
+        """Label to show."""
         choices = self.config.choices
         rates = ", ".join(f"{rate:g}" for rate in self.config.learning_rates)
         return (
@@ -61,8 +61,8 @@ def cell_flops(config: TrainConfig) -> float:
 def survey(configs: Iterable[TrainConfig], out: Path) -> list[Cell]:
     """Split a sweep's cells into what is done in ``out``, what has begun there, and the rest.
 
-    A learning rate that was added later is a cell of its own. What has a checkpoint goes on as it
-    was begun, so that no run is trained twice.
+    A learning rate that was added later becomes a separate cell. A cell with a checkpoint continues
+    with the learning rates it began with, so that no run is trained twice.
 
     Args:
         configs: the sweep's cells.

@@ -1,4 +1,4 @@
-"""How many agents share a compiled program: what was fastest in a short measurement here.
+"""The number of agents in a compiled program: the fastest in a short measurement here.
 
 Many lanes in one program save calls where the arithmetic is small, and fill an accelerator; on a
 CPU the arrays of many wide networks leave its caches, and the same work takes longer. All programs

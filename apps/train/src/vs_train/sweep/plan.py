@@ -1,4 +1,4 @@
-"""What a sweep will be: cells, agents, arithmetic, memory, and time on this machine."""
+"""The plan of a sweep: cells, agents, arithmetic, memory, and time on this machine."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
