@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BROConfig, Transition, actor_critic
+from vs_agents import BRO, Transition, actor_critic
 
-CONFIG = BROConfig(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+CONFIG = BRO(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
 QUANTILES = 100
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 from vs_agents import (
-    BROConfig,
-    SACConfig,
+    BRO,
+    SAC,
     Transition,
     diagnose,
     formula_flops,
@@ -20,7 +20,7 @@ from vs_agents import (
 from vs_agents import actor_critic as ac
 from vs_agents.diagnostics import noise_scale_of
 
-CONFIG = SACConfig(observation_size=3, action_size=2, critic_width=16, actor_width=8)
+CONFIG = SAC(observation_size=3, action_size=2, critic_width=16, actor_width=8)
 
 
 def transitions(t: int) -> Transition:
@@ -50,9 +50,9 @@ def trained(config, steps=12, *, measuring=False):
     return lanes, stream, found
 
 
-@pytest.mark.parametrize("kind", [SACConfig, BROConfig])
+@pytest.mark.parametrize("kind", [SAC, BRO])
 def test_measuring_changes_nothing_and_a_passive_critic_influences_nothing(kind):
-    small = {"critic_depth": 1} if kind is BROConfig else {}  # compiles faster
+    small = {"critic_depth": 1} if kind is BRO else {}  # compiles faster
     config = kind(observation_size=3, action_size=2, critic_width=16, actor_width=8, **small)
     plain, _, _ = trained(config)
     watched, _, found = trained(replace(config, passive_width=32), measuring=True)

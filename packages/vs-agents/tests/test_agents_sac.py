@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import SACConfig, Transition
+from vs_agents import SAC, Transition
 from vs_agents import actor_critic as ac
 
-CONFIG = SACConfig(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+CONFIG = SAC(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
 
 

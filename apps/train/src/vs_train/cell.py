@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
-from vs_agents import ActorCriticConfig, BROConfig, FullBROConfig, SACConfig
+from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO
 from vs_envs import task
 
 from vs_train.acting import environments_of
 from vs_train.config import Backend, TrainConfig
 
-_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
+_ALGORITHMS = {"sac": SAC, "bro": BRO, "bro-full": FullBRO}
 
 
 @dataclass(frozen=True, kw_only=True)

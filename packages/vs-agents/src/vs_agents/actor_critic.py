@@ -4,7 +4,7 @@ Both are maximum-entropy actor-critics with two critics. They differ in their ne
 critic predicts, in how the two predictions become one, in the loss and in the optimisers: that is
 what a subclass of `ActorCriticConfig` says (`vs_agents.sac`, `vs_agents.bro`).
 
-Everything is a pure function of one agent's state; `vs_agents.loop` maps it over lanes.
+Everything is a pure function of one agent's state; `vs_agents.lanes` maps it over lanes.
 """
 
 from abc import ABC, abstractmethod

@@ -28,7 +28,7 @@ _SLOW_ADAM = optax.scale_by_adam(b1=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BROConfig(ActorCriticConfig):
+class BRO(ActorCriticConfig):
     """BRO without its optimistic actor, as the two scaling papers use it.
 
     BroNet critics (published: 512 x 2 blocks) and actor (256 x 1 block), AdamW with one learning
@@ -87,7 +87,7 @@ class Optimism(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FullBROConfig(BROConfig):
+class FullBRO(BRO):
     """BRO as published for itself: with the optimistic actor that explores, and early resets.
 
     The optimistic actor shifts the mean of the other one. It ascends the critics' mean plus

@@ -16,7 +16,7 @@ from vs_agents import actor_critic
 from vs_agents import replay as memory
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
 from vs_agents.distributions import standard_normal
-from vs_agents.loop import Lanes
+from vs_agents.lanes import Lanes
 from vs_agents.replay import Replay, Transition, Values
 
 _GROUPS = 8  # batches behind one estimate of the gradient noise

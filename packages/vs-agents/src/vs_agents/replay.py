@@ -27,7 +27,7 @@ class Transition(NamedTuple):
 class Replay(NamedTuple):
     """A ring buffer: ``data`` holds ``capacity`` transitions, ``inserted`` were ever written.
 
-    `insert` and `sample` are about one lane; `vs_agents.loop` maps them over all.
+    `insert` and `sample` are about one lane; `vs_agents.lanes` maps them over all.
     """
 
     data: Transition

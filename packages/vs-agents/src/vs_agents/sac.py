@@ -9,7 +9,7 @@ from vs_agents.networks import MLP, GaussianActor, TwinCritic
 
 
 @dataclass(frozen=True, kw_only=True)
-class SACConfig(ActorCriticConfig):
+class SAC(ActorCriticConfig):
     """Soft actor-critic.
 
     Two hidden layers, Adam with one learning rate for critic, actor and temperature (published:

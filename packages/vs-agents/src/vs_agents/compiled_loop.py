@@ -1,6 +1,6 @@
 """Many environment steps in one compiled call, with environments that live inside it.
 
-`vs_agents.loop.step` is called once per environment step, because the environments are outside.
+`vs_agents.lanes.step` is called once per environment step, because the environments are outside.
 Where they are pure functions themselves, calling is most of what a step of a small agent costs.
 """
 
@@ -14,7 +14,7 @@ from jax import numpy as jnp
 
 from vs_agents import replay as memory
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.loop import Lanes, learn
+from vs_agents.lanes import Lanes, learn
 from vs_agents.replay import Replay, Transition
 
 type World = Any  # a pytree: the environments of all lanes

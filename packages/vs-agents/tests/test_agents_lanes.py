@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from vs_agents import (
-    SACConfig,
+    SAC,
     Transition,
     evaluate,
     init_lanes,
@@ -13,7 +13,7 @@ from vs_agents import (
     updates_due,
 )
 
-CONFIG = SACConfig(observation_size=3, action_size=1, critic_width=8, actor_width=8)
+CONFIG = SAC(observation_size=3, action_size=1, critic_width=8, actor_width=8)
 CAPACITY = 1000
 
 
