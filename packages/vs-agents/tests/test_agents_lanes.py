@@ -10,6 +10,7 @@ from vs_agents import (
     init_lanes,
     reset_lanes,
     step,
+    updates_after,
     updates_due,
 )
 
@@ -42,6 +43,7 @@ def train(rates=(1e-3, 1e-3), *, utd=1.0, steps=4, seeds=(0, 1), config=CONFIG):
 def test_updates_due_sum_exactly_and_are_even(utd):
     due = np.array([updates_due(t, utd) for t in range(600)])
     np.testing.assert_array_equal(np.cumsum(due), [int((t + 1) * utd) for t in range(600)])
+    np.testing.assert_array_equal(np.cumsum(due), [updates_after(t + 1, utd) for t in range(600)])
     assert due.max() - due.min() <= 1
     assert due.sum() == pytest.approx(600 * utd, abs=1)
 
@@ -85,6 +87,7 @@ def test_a_reset_starts_everything_but_the_memory_afresh():
     lanes = reset_lanes(lanes, config=CONFIG)
     jax.tree.map(np.testing.assert_array_equal, lanes.replay, data)
     assert int(lanes.agent.critic.optimizer.count[0]) == 0
+    assert lanes.agent.log_temperature is not None
     np.testing.assert_array_equal(lanes.agent.log_temperature.params, [0, 0])
     np.testing.assert_array_equal(lanes.agent.learning_rate, old.learning_rate)
     pairs = zip(

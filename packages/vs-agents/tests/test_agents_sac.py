@@ -63,6 +63,7 @@ class Reference:
         self.actor = layers(state.actor.params)
         self.critics = [layers(state.critic.params, i) for i in range(2)]
         self.targets = [layers(state.target_critic, i) for i in range(2)]
+        assert state.log_temperature is not None
         self.log_alpha = [np.float64(state.log_temperature.params)]
         self.actor_adam, self.alpha_adam = Adam(), Adam()
         self.critic_adams = [Adam(), Adam()]
@@ -146,7 +147,7 @@ def test_losses_and_gradients(state):
     rng = np.random.default_rng(0)
     batch, noise = make_batch(rng), rng.normal(size=(2, 32, 2)).astype(np.float32)
     reference = Reference(state)
-    target = ac.critic_target(CONFIG, state, batch, noise[0])
+    target = CONFIG.target(state, batch, noise[0])
     np.testing.assert_allclose(
         target[:, 0], reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5
     )
@@ -162,7 +163,7 @@ def test_losses_and_gradients(state):
         assert_same(gradient, expected_gradients[i], critic=i)
 
     (loss, entropy), gradient = jax.value_and_grad(
-        lambda p: ac.actor_loss(CONFIG, p, state, batch, noise[1]), has_aux=True
+        lambda p: CONFIG.policy_loss(p, state, batch, noise[1]), has_aux=True
     )(state.actor.params)
     expected, expected_entropy, expected_gradient = reference.actor_gradients(batch, noise[1])
     assert float(loss) == pytest.approx(expected, rel=1e-5)
@@ -176,8 +177,8 @@ def test_parameters_after_several_updates(state):
     for i in range(6):
         batch, key = make_batch(rng), jax.random.key(i)
         noise = [jax.random.normal(k, (32, 2)) for k in (key, jax.random.split(key)[0])]
-        state, _ = jax.jit(ac.update_critic, static_argnums=0)(CONFIG, state, batch, key)
-        state, _ = jax.jit(ac.update_actor, static_argnums=0)(CONFIG, state, batch, key)
+        state, _ = jax.jit(CONFIG.update_critic)(state, batch, key)
+        state, _ = jax.jit(CONFIG.update_actor)(state, batch, key)
         reference.update(batch, np.asarray(noise, np.float64))
     assert_same(state.actor.params, reference.actor)
     for i in range(2):
@@ -194,9 +195,9 @@ def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
     # a time limit is stored with terminated = 0, whatever the environment did next
     truncated = batch._replace(terminated=np.zeros(32, np.float32))
     terminated = batch._replace(terminated=np.ones(32, np.float32))
-    target = np.asarray(ac.critic_target(CONFIG, state, truncated, noise))
+    target = np.asarray(CONFIG.target(state, truncated, noise))
     assert (np.abs(target[:, 0] - batch.reward) > 1e-3).all()
-    stopped = ac.critic_target(CONFIG, state, terminated, noise)
+    stopped = CONFIG.target(state, terminated, noise)
     np.testing.assert_array_equal(stopped[:, 0], batch.reward)
 
 

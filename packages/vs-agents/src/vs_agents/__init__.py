@@ -3,17 +3,17 @@
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
 from vs_agents.bro import BRO, FullBRO
 from vs_agents.compiled_loop import COLLECT, Inside, run_inside
-from vs_agents.diagnostics import (
-    Stream,
-    UpdateFlops,
-    diagnose,
-    formula_flops,
-    fresh_loss,
-    init_stream,
-    measured_flops,
-    step_stream,
+from vs_agents.diagnostics import Stream, diagnose, fresh_loss, init_stream, step_stream
+from vs_agents.flops import UpdateFlops, formula_flops, measured_flops, measured_total
+from vs_agents.lanes import (
+    Lanes,
+    evaluate,
+    init_lanes,
+    reset_lanes,
+    step,
+    updates_after,
+    updates_due,
 )
-from vs_agents.lanes import Lanes, evaluate, init_lanes, reset_lanes, step, updates_due
 from vs_agents.replay import Transition
 from vs_agents.sac import SAC
 
@@ -36,9 +36,11 @@ __all__ = [
     "init_lanes",
     "init_stream",
     "measured_flops",
+    "measured_total",
     "reset_lanes",
     "run_inside",
     "step",
     "step_stream",
+    "updates_after",
     "updates_due",
 ]

@@ -119,8 +119,9 @@ class FullBRO(BRO):
         del updates_before, updates
         return env_step in self.reset_steps
 
-    def init_extra(self, key: Array) -> Optimism:
+    def init_extra(self, state: AgentState, key: Array) -> Optimism:
         """Start with optimism 1 and regulariser 1/4."""
+        del state
         observation, mean = jnp.zeros(self.observation_size), jnp.zeros(self.action_size)
         weights = [
             Learner(x, _SLOW_ADAM.init(x)) for x in (jnp.zeros(()), jnp.log(jnp.asarray(0.25)))

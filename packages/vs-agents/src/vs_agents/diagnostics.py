@@ -5,7 +5,7 @@ switched on has the same parameters, bit for bit, as one without.
 """
 
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import optax
@@ -153,7 +153,7 @@ def _td_loss(
     config: ActorCriticConfig, agent: AgentState, batch: Transition, key: Array
 ) -> dict[str, Array]:
     noise = standard_normal(key, batch.action.shape)
-    target = actor_critic.critic_target(config, agent, batch, noise)
+    target = config.target(agent, batch, noise)
     found = {"critic_loss": actor_critic.critic_loss(config, agent.critic.params, batch, target)}
     if agent.passive_critic is not None:
         params = agent.passive_critic.params
@@ -176,9 +176,7 @@ def _noise_scale(
 ) -> Array:
     def gradient(batch_and_key: tuple[Transition, Array]) -> Array:
         batch, key = batch_and_key
-        target = actor_critic.critic_target(
-            config, agent, batch, standard_normal(key, batch.action.shape)
-        )
+        target = config.target(agent, batch, standard_normal(key, batch.action.shape))
         tree = jax.grad(lambda p: actor_critic.critic_loss(config, p, batch, target))(
             agent.critic.params
         )
@@ -201,39 +199,3 @@ def noise_scale_of(gradients: Array, batch_size: int) -> Array:
     trace = batch_size * ((gradients - mean) ** 2).sum() / (batches - 1)
     squared = (mean**2).sum() - trace / (batch_size * batches)
     return jnp.where(squared > 0, trace / squared, jnp.nan)
-
-
-class UpdateFlops(NamedTuple):
-    """Floating-point operations of one update."""
-
-    critic: float
-    actor: float
-
-
-def formula_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
-    """Return the papers' counts: 10 N B per critic update, 12 N B per actor update.
-
-    ``N`` is the number of critic parameters, ``B`` the batch size (arXiv:2502.04327, appendix;
-    there the actor's update is neglected).
-    """
-    size = float(config.critic_params * batch_size)
-    return UpdateFlops(10.0 * size, 12.0 * size)
-
-
-def measured_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
-    """Return XLA's own count of the lowered programs of one lane.
-
-    The loop over target quantiles is counted once, as XLA does with loops; its arithmetic is
-    elementwise and small beside the matrix products.
-    """
-    sizes = config.observation_size, config.action_size
-    batch = jax.eval_shape(lambda: _flat(memory.empty(batch_size, *sizes, lanes=1).data))
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda k: actor_critic.init(config, k, 1.0), key)
-
-    def count(update: object) -> float:
-        function = jax.jit(partial(cast("jax.stages.Wrapped", update), config))
-        cost = cast("dict[str, float]", function.lower(state, batch, key).cost_analysis())
-        return cost["flops"]
-
-    return UpdateFlops(count(actor_critic.update_critic), count(actor_critic.update_actor))

@@ -64,12 +64,17 @@ def _init_agents(keys: Array, learning_rates: Array, *, config: ActorCriticConfi
 
 
 def updates_due(decision: int, utd: float) -> int:
-    """Return how many critic updates follow decision number ``decision`` = 0, 1, 2, ...
+    """Return the number of critic updates after decision ``decision`` = 0, 1, 2, ...
 
-    Spread evenly and exact in sum: after n decisions, ``floor(n utd)`` updates were done. At
-    ``utd`` = 1/2 every second decision is followed by one update.
+    They are spread evenly and exact in sum, see `updates_after`: at ``utd`` = 1/2 every second
+    decision is followed by one update.
     """
-    return int((decision + 1) * utd) - int(decision * utd)
+    return updates_after(decision + 1, utd) - updates_after(decision, utd)
+
+
+def updates_after(decisions: int, utd: float) -> int:
+    """Return the number of critic updates in the first ``decisions``: ``floor(decisions utd)``."""
+    return int(decisions * utd)
 
 
 def step(
@@ -162,9 +167,9 @@ def learn(
 
     def both(agent: AgentState, batch: Batch) -> tuple[AgentState, dict[str, Array]]:
         critic_key, actor_key = jax.random.split(batch[1])
-        agent, metrics = actor_critic.update_critic(config, agent, batch[0], critic_key)
+        agent, metrics = config.update_critic(agent, batch[0], critic_key)
         if actor_always:
-            agent, more = actor_critic.update_actor(config, agent, batch[0], actor_key)
+            agent, more = config.update_actor(agent, batch[0], actor_key)
             metrics |= more
         return agent, metrics
 
@@ -179,7 +184,7 @@ def learn(
         metrics = jax.tree.map(jnp.mean, stacked)
     if not actor_always:
         last = jax.tree.map(lambda x: x[-1], batches)
-        agent, more = actor_critic.update_actor(config, agent, last, keys[-1])
+        agent, more = config.update_actor(agent, last, keys[-1])
         metrics |= more
     return agent, metrics
 
@@ -187,4 +192,4 @@ def learn(
 @partial(jax.jit, static_argnames="config")
 def evaluate(agent: AgentState, observation: Values, *, config: ActorCriticConfig) -> Array:
     """Return every lane's deterministic action ``(lanes, action)``."""
-    return jax.vmap(partial(actor_critic.act_deterministic, config))(agent, observation)
+    return jax.vmap(config.act)(agent, observation)
