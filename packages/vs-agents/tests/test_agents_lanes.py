@@ -105,6 +105,28 @@ def test_several_updates_per_step_are_all_done():
     assert int(lanes.agent.critic.optimizer.count[0]) == 15
 
 
+@pytest.mark.parametrize(("actor_every", "draws"), [("critic_update", 4 + 4), ("env_step", 4 + 1)])
+def test_every_update_draws_its_own_noise(actor_every, draws):
+    seen: list[bytes] = []
+
+    class Watched(SAC):
+        def target(self, state, batch, noise):
+            jax.debug.callback(lambda x: seen.append(np.asarray(x).tobytes()), noise)
+            return super().target(state, batch, noise)
+
+        def policy_loss(self, actor, state, batch, noise):
+            jax.debug.callback(lambda x: seen.append(np.asarray(x).tobytes()), noise)
+            return super().policy_loss(actor, state, batch, noise)
+
+    config = Watched(
+        observation_size=3, action_size=1, critic_width=8, actor_width=8, actor_every=actor_every
+    )
+    train(utd=4.0, steps=1, config=config)
+    jax.effects_barrier()
+    assert len(seen) == 2 * draws  # two lanes
+    assert len(set(seen)) == 2 * draws
+
+
 def test_a_lane_depends_on_its_own_seed_and_learning_rate_only():
     one, _ = train((1e-3, 3e-3), seeds=(4, 5))
     two, _ = train((1e-3, 1e-4), seeds=(4, 6))

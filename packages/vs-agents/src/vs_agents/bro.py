@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple, cast
 
 import jax
 import optax
+from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
@@ -53,7 +54,7 @@ class BRO(ActorCriticConfig):
     temperature_rate: ClassVar = 3e-4
 
     @property
-    def actor(self) -> GaussianActor:
+    def actor(self) -> nn.Module:
         """A BroNet with two heads."""
         return GaussianActor(
             BroNet, self.actor_width, self.actor_blocks, self.action_size, "tanh", self.dtype
