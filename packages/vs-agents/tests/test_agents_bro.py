@@ -281,7 +281,7 @@ def test_losses_and_gradients(state):
 
 
 def test_the_references_gradients_are_right():
-    """Finite differences: what the package is held against can be trusted by itself."""
+    """Finite differences confirm the reference on its own."""
     rng = np.random.default_rng(5)
     reference = Reference(actor_critic.init(CONFIG, jax.random.key(1), RATE))
     batch, noise = make_batch(rng), rng.normal(size=(32, 2))
@@ -318,7 +318,7 @@ def test_parameters_after_several_updates(state):
     alpha = float(state.log_temperature.params)
     assert alpha == pytest.approx(reference.log_alpha[0], abs=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(flat(state.actor.params), start, strict=True))
-    assert moved > 5 * RATE  # the tolerance is far below what six steps do
+    assert moved > 5 * RATE  # six steps move far more than the tolerance
 
 
 def test_weights_without_gradient_only_decay():

@@ -201,7 +201,7 @@ def test_parameters_after_several_updates(state):
         assert_same(state.target_critic, reference.targets[i], critic=i)
     assert float(state.log_temperature.params) == pytest.approx(reference.log_alpha[0], abs=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(layers(state.actor.params), start, strict=True))
-    assert moved > 5 * RATE  # the tolerance is far below what six steps do
+    assert moved > 5 * RATE  # six steps move far more than the tolerance
 
 
 def test_the_target_critics_follow_the_critics_just_updated(state):

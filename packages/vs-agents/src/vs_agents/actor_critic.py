@@ -94,12 +94,16 @@ class ActorCriticConfig(ABC):
     temperature_optimizer: ClassVar[optax.GradientTransformation] = ADAM
     temperature_rate: ClassVar[float | None] = None
 
-    # Every algorithm defines these.
+    # Defined by every algorithm.
 
     @property
     @abstractmethod
     def actor(self) -> nn.Module:
-        """The policy network: mean and log standard deviation, unless its readers are replaced."""
+        """The policy network.
+
+        It gives mean and log standard deviation where `act`, `explore`, `target` and `policy_loss`
+        are the defaults.
+        """
 
     @abstractmethod
     def critic_of(self, width: int) -> TwinCritic:
@@ -113,7 +117,7 @@ class ActorCriticConfig(ABC):
     def loss(self, predictions: Array, target: Array) -> Array:
         """Return the loss of ``(2, B, K)`` against ``(B, K)``, summed over critics; ``(B,)``."""
 
-    # An algorithm may replace these.
+    # Defaults, which an algorithm may replace.
 
     def act(self, state: AgentState, observation: Values) -> Array:
         """Return the tanh of the policy's mean, the action of evaluations, ``(..., action)``."""
@@ -246,26 +250,26 @@ class ActorCriticConfig(ABC):
         return self.update_extra(state, batch, extra_key), metrics
 
     def init_extra(self, state: AgentState, key: Array) -> Any:
-        """Return the part of a fresh agent's state that only this algorithm has."""
+        """Return this algorithm's own part of a fresh agent; ``state`` is the rest of it."""
         del state, key
 
     def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
-        """Update that part, after the actor."""
+        """Update that part, after actor and temperature."""
         del batch, key
         return state
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell if networks, optimisers and temperature start afresh after this step.
+        """Return True if networks, optimisers and temperature start afresh after this step.
 
         Args:
             env_step: environment steps so far, this one included.
             updates_before: critic updates before this step.
-            updates: critic updates with those of this step.
+            updates: critic updates so far, this step's included.
         """
         del env_step, updates_before, updates
         return False
 
-    # Derived from the above.
+    # Derived from the methods above.
 
     @property
     def critic(self) -> TwinCritic:

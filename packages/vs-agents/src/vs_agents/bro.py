@@ -73,14 +73,14 @@ class BRO(ActorCriticConfig):
         return quantile_huber(predictions, target).sum(0)
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell whether a multiple of `reset_every` was reached."""
+        """Return True if a multiple of `reset_every` was reached."""
         del env_step
         every = self.reset_every
         return every is not None and updates // every > updates_before // every
 
 
 class Optimism(NamedTuple):
-    """What the full BRO learns besides: an exploring actor and its two weights."""
+    """The full BRO's additional state: an exploring actor and its two weights."""
 
     actor: Learner
     log_optimism: Learner  # params: ()
@@ -89,12 +89,12 @@ class Optimism(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FullBRO(BRO):
-    """BRO as published for itself: with the optimistic actor that explores, and early resets.
+    """BRO as published by Nauman et al.: an optimistic actor explores, and resets come early.
 
-    The optimistic actor shifts the mean of the other one. It ascends the critics' mean plus
-    ``optimism`` times their spread, held near the other actor by a KL divergence whose weight (and
-    the optimism) follow a target of 0.05 per action dimension; it acts with 0.75 of the other's
-    standard deviation. Published with batch size 128, UTD 10 and these resets, or
+    The optimistic actor shifts the mean of the conservative one. It ascends the critics' mean plus
+    ``optimism`` times their spread, held near the conservative actor by a KL divergence whose weight
+    (like the optimism) follows a target of 0.05 per action dimension; it acts with 0.75 of the
+    conservative actor's standard deviation. Published with batch size 128, UTD 10 and these resets, or
     UTD 2 ("fast") and the first reset only.
 
     Attributes:
@@ -116,7 +116,7 @@ class FullBRO(BRO):
         return ShiftedActor(self.actor_width, self.actor_blocks, self.action_size, self.dtype)
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell whether this is one of `reset_steps`."""
+        """Return True if ``env_step`` is one of `reset_steps`."""
         del updates_before, updates
         return env_step in self.reset_steps
 

@@ -1,6 +1,6 @@
-"""What the laws want to know about an agent beside its return; none of it changes the agent.
+"""Measurements of an agent for the laws, beside its return; none of them changes the agent.
 
-Every draw here is made from a key folded out of the lane's own, so that a run with diagnostics
+Every draw here comes from a key folded out of the lane's own, so that a run with diagnostics
 switched on has the same parameters, bit for bit, as one without.
 """
 
@@ -20,11 +20,11 @@ from vs_agents.lanes import Lanes
 from vs_agents.replay import Replay, Transition, Values
 
 _GROUPS = 8  # batches behind one estimate of the gradient noise
-_DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # what is folded into a key
+_DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # folded into the lanes' keys
 
 
 class Stream(NamedTuple):
-    """Held-out experience: what the same policies did in other environments; never trained on."""
+    """Held-out experience of the same policies in other environments; never trained on."""
 
     replay: Replay
     key: Array
@@ -35,7 +35,7 @@ def init_stream(config: ActorCriticConfig, *, seeds: Values, capacity: int) -> S
 
     Args:
         config: the algorithm.
-        seeds: ``(lanes,)`` integers; those of the lanes may be used, the keys differ.
+        seeds: ``(lanes,)`` integers; the lanes' own may be used, as the keys differ.
         capacity: transitions kept per lane.
     """
     seeds = jnp.asarray(seeds)
@@ -53,7 +53,7 @@ def step_stream(
     *,
     config: ActorCriticConfig,
 ) -> tuple[Stream, Array]:
-    """Insert what happened in the held-out environments and choose the next actions there.
+    """Insert the held-out environments' transitions and choose the next actions there.
 
     Args:
         stream: experience before; donated.
@@ -86,12 +86,12 @@ def fresh_loss(
     """Return the critics' loss on transitions that no update has seen yet.
 
     Args:
-        lanes: the agents, before `vs_agents.step` is given the transition; not changed.
+        lanes: the agents, before `vs_agents.step` inserts the transition; not changed.
         transition: one environment step of every lane, fields ``(lanes, ...)``.
         config: the algorithm.
 
     Returns:
-        ``fresh_critic_loss`` (and ``passive_fresh_critic_loss`` where there is a passive critic),
+        ``fresh_critic_loss`` (and ``passive_fresh_critic_loss`` with a passive critic),
         ``(lanes,)``, with targets as in training.
     """
 
@@ -111,21 +111,21 @@ def diagnose(
     batch_size: int,
     noise_scale: bool = False,
 ) -> dict[str, Array]:
-    """Measure every lane now.
+    """Measure every lane.
 
     Args:
         lanes: agents and their memories, with at least one transition; not changed.
         stream: held-out experience, or None.
         config: the algorithm.
         batch_size: transitions in each of the 8 batches behind every number.
-        noise_scale: whether to estimate the gradient noise scale: 8 gradients.
+        noise_scale: also estimate the gradient noise scale, from 8 gradients.
 
     Returns:
         By name, ``(lanes,)``: ``critic_param_norm`` and ``actor_param_norm`` (Euclidean);
         ``train_critic_loss`` on the memory and, with a stream, ``validation_critic_loss`` on held-out
         experience, each with ``passive_`` in front for a passive critic; and ``grad_noise_scale``,
         the critics' "simple" noise scale tr(S) / |G|^2 in transitions (McCandlish 2018,
-        arXiv:1812.06162, appendix A), NaN where noise leaves no positive estimate of |G|^2.
+        arXiv:1812.06162, appendix A), NaN without a positive estimate of |G|^2.
     """
     held_out = None if stream is None else stream.replay
 

@@ -51,7 +51,7 @@ def init_lanes(
 def reset_lanes(lanes: Lanes, *, config: ActorCriticConfig) -> Lanes:
     """Start networks, optimisers and temperatures afresh; memories stay.
 
-    See `ActorCriticConfig.reset_due` for when.
+    `ActorCriticConfig.reset_due` decides when.
     """
     keys = jax.vmap(jax.random.split)(lanes.key)
     agent = _init_agents(keys[:, 0], lanes.agent.learning_rate, config=config)
@@ -86,7 +86,7 @@ def step(
     batch_size: int,
     updates: int | None,
 ) -> tuple[Lanes, Array, dict[str, Array]]:
-    """Insert what happened, update on fresh samples, choose the next action.
+    """Insert the transitions, update on fresh samples, choose the next actions.
 
     Args:
         lanes: state before; donated, do not use it again.
@@ -96,12 +96,12 @@ def step(
         batch_size: transitions per update.
         updates: critic updates of this step (see `updates_due`). With ``config.actor_every`` =
             "critic_update" each is followed by one of actor and temperature; with "env_step" one
-            of these comes at the end, also where no critic update is due. None while only
+            of these comes at the end, even if no critic update is due. None while only
             collecting: nothing is updated.
 
     Returns:
         The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of this step's
-        updates, means ``(lanes,)`` by name; what was not updated is not in it.
+        updates, means ``(lanes,)`` by name; those of updates not done are absent.
     """
     seen = _joined(transition, observation)  # six arrays cost more to hand over than one
     return _step(lanes, seen, config=config, batch_size=batch_size, updates=updates)
@@ -161,7 +161,7 @@ def learn(
     batch_size: int,
     updates: int,
 ) -> tuple[AgentState, dict[str, Array]]:
-    """Do one agent's updates of one environment step; see `step`. Metrics are means, () each."""
+    """Do one agent's updates of one environment step, as `step`; metrics are means, () each."""
     type Batch = tuple[Transition, Array]
     actor_always = config.actor_every == "critic_update"
 
