@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from vs_agents import ActorCriticConfig, BROConfig, FullBROConfig, SACConfig
+from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO
 from vs_envs import choose_backend, task
 
 from vs_train.config import TrainConfig
 
-_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
+_ALGORITHMS = {"sac": SAC, "bro": BRO, "bro-full": FullBRO}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vs_agents import updates_after
 from vs_logging import run_id
 
 from vs_train.checkpoint import Checkpoints
@@ -49,7 +50,8 @@ class Cell:
 
 def agent_updates(config: TrainConfig) -> int:
     """Return the critic updates of each agent."""
-    return int(max(0, config.steps - config.choices.warmup_steps) * config.choices.utd)
+    decisions = max(0, config.steps - config.choices.warmup_steps)
+    return updates_after(decisions, config.choices.utd)
 
 
 def cell_flops(config: TrainConfig) -> float:
