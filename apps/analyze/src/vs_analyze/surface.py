@@ -102,6 +102,19 @@ class SurfaceStudy:
     td_errors: tuple[TdErrors, ...] = ()
 
 
+def median_ratio(ratios: Floats) -> float:
+    """Return the median of ratios; inf counts as more than any number, NaN is left out.
+
+    Of an even number it is the mean of the two middle ones, or inf where the upper one is inf.
+    Without a known ratio it is NaN.
+    """
+    known = np.sort(np.asarray(ratios, float))
+    known = known[~np.isnan(known)]
+    if known.size == 0:
+        return float("nan")
+    return float(known[[(known.size - 1) // 2, known.size // 2]].mean())
+
+
 def has_two_axes(runs: Sequence[Run]) -> bool:
     """Whether some task was run at three model sizes or more."""
     sizes: dict[str, set[int | None]] = {}

@@ -10,8 +10,8 @@ import vs_plots as plots
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vs_analyze.figures import WIDE, Named, estimate_points, law_line, slug
-from vs_analyze.surface import SurfaceStudy, TaskSurface
+from vs_analyze.figures import WIDE, Named, budget_panel, estimate_points, law_line, slug
+from vs_analyze.surface import SurfaceStudy, TaskSurface, median_ratio
 from vs_analyze.td_errors import TdErrors
 
 type Floats = NDArray[np.float64]
@@ -128,11 +128,10 @@ def _contours(paths: Sequence[OnPath]) -> Figure:
 
 def _slices(tasks: Sequence[TaskSurface], along: Along, quantity: str) -> Figure:
     panels = [_slice_panel(task, along, quantity) for task in tasks]
-    kind: Literal["data", "compute", "batch_size"] = quantity  # ty: ignore[invalid-assignment]
-    return plots.plot_slices(panels, along=along, quantity=kind, width=_wide(panels))
+    return plots.plot_laws(panels, width=_wide(panels))
 
 
-def _slice_panel(task: TaskSurface, along: Along, quantity: str) -> plots.SlicePanel:
+def _slice_panel(task: TaskSurface, along: Along, quantity: str) -> plots.LawPanel:
     level = list(task.fits)[-1]
     entry = task.laws.level(level)
     law, samples = task.laws.compute([entry])
@@ -140,7 +139,7 @@ def _slice_panel(task: TaskSurface, along: Along, quantity: str) -> plots.SliceP
     ends = task.laws.sigma_range if along == "sigma" else task.laws.params_range
     drawn = _span(ends, 60)
     estimates = _estimates(task, task.levels.index(level), quantity)
-    slices = []
+    series = []
     for fixed in np.unique(other):
         here = np.flatnonzero(other == fixed)
         at = (drawn, fixed) if along == "sigma" else (fixed, drawn)
@@ -161,9 +160,11 @@ def _slice_panel(task: TaskSurface, along: Along, quantity: str) -> plots.SliceP
         shape = task.chosen[here[0]].run.shape
         label = f"width {shape}" if along == "sigma" and shape else ""
         runs = estimate_points(x[here], [estimates[i] for i in here])
-        slices.append(plots.Slice(float(fixed), runs, curve, label))
+        series.append(plots.Series(runs, curve, float(fixed), label))
     verdict = task.laws.batch_size.verdict if quantity == "batch_size" else entry.data.verdict
-    return plots.SlicePanel(task.env, slices, None if verdict == "constant" else verdict)
+    verdict = None if verdict == "constant" else verdict
+    axis, by = ("sigma", "critic_params") if along == "sigma" else ("critic_params", "sigma")
+    return plots.LawPanel(task.env, series, x=axis, y=quantity, by=by, verdict=verdict)
 
 
 def _estimates(task: TaskSurface, index: int, quantity: str) -> list[laws.Estimate]:
@@ -191,7 +192,7 @@ def _estimates(task: TaskSurface, index: int, quantity: str) -> list[laws.Estima
 def _budget(task: TaskSurface, budget: laws.SurfaceBudgetLaws) -> Figure:
     optimum, F = budget.optimum, budget.optimum.budget
     x = np.geomspace(F.min() / 1.2, F.max() * 1.2, 60)
-    panels = {}
+    panels = []
     for name in ("sigma", "critic_params", "data", "compute"):
         fit = budget.fits[name]
         samples = getattr(optimum.samples, name)
@@ -200,15 +201,10 @@ def _budget(task: TaskSurface, budget: laws.SurfaceBudgetLaws) -> Figure:
             for v, s in zip(getattr(optimum, name), samples.T, strict=True)
         ]
         predicted = fit.predict(x)
-        panels[name] = plots.BudgetLaw(
-            estimate_points(F, estimates, budget.held_out),
-            plots.Line(x, predicted.value, predicted.low, predicted.high),
-            str(fit.verdict),
-        )
-    return plots.plot_budget_laws(
-        sigma=panels["sigma"], params=panels["critic_params"], data=panels["data"],
-        compute=panels["compute"], title=task.env, width=WIDE,
-    )  # fmt: skip
+        points = estimate_points(F, estimates, budget.held_out)
+        line = plots.Line(x, predicted.value, predicted.low, predicted.high)
+        panels.append(budget_panel(name, points, line, str(fit.verdict)))
+    return plots.plot_laws(panels, title=task.env, width=WIDE)
 
 
 def _partition(paths: Sequence[OnPath]) -> Figure:
@@ -225,15 +221,10 @@ def _partition(paths: Sequence[OnPath]) -> Figure:
 def _strategies(paths: Sequence[OnPath]) -> Figure:
     panels = []
     for task, budget in paths:
-        both = budget.optimum.data
-        panels.append(
-            plots.StrategyPanel(
-                task.env, budget.optimum.budget, both,
-                sigma_only=both * task.alone["sigma"].data_ratio,
-                params_only=both * task.alone["critic_params"].data_ratio,
-            )
-        )  # fmt: skip
-    return plots.plot_strategies(panels, quantity="data", width=_wide(panels))
+        ratios = {axis: one.data_ratio for axis, one in task.alone.items()}
+        medians = {axis: median_ratio(ratio) for axis, ratio in ratios.items()}
+        panels.append(plots.StrategyPanel(task.env, budget.optimum.budget, ratios, medians))
+    return plots.plot_strategies(panels, width=_wide(panels))
 
 
 def _td_errors(found: TdErrors, show: Literal["train", "validation"]) -> Figure:

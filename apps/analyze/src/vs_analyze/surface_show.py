@@ -11,7 +11,7 @@ from rich.table import Table
 from vs_analyze.book import SCHEMA, SURFACE_VERSION
 from vs_analyze.recommend import Question
 from vs_analyze.report import interval, versions
-from vs_analyze.surface import SurfaceStudy, TaskSurface
+from vs_analyze.surface import SurfaceStudy, TaskSurface, median_ratio
 from vs_analyze.surface_evaluate import SurfaceEvaluation
 from vs_analyze.surface_recommend import recommend_surface
 
@@ -77,10 +77,8 @@ SYMBOLS = {"sigma": "σ*", "critic_params": "N*", "data": "D*", "compute": "C*"}
 
 
 def extra(one: laws.SingleAxis, name: str) -> float:
-    """Median over levels of what an axis alone needs more; inf counts as more than any number."""
-    ratio = np.asarray(getattr(one, name), float)
-    known = ratio[~np.isnan(ratio)]
-    return float(np.quantile(known, 0.5, method="higher")) - 1 if known.size else float("nan")
+    """Median over levels of the extra that an axis alone needs; see `median_ratio`."""
+    return median_ratio(getattr(one, name)) - 1
 
 
 def sentences(task: TaskSurface) -> Iterator[str]:
