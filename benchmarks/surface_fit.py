@@ -22,7 +22,7 @@ import scipy
 from scipy.optimize import minimize
 from vs_isotonic import crossings
 from vs_laws import FORMULAS, fit_surfaces
-from vs_logging import import_zip
+from vs_logging import ImportOptions, import_zip
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = ROOT / "../shared/curves"
@@ -44,7 +44,7 @@ def measure(name: str) -> Runs:
     The importer ends every seed at its true end. A seed that stopped at or above J has reached it: it
     goes on at its last return; one that stopped below J leaves the mean there.
     """
-    table = import_zip(CURVES / name, on_error="skip").table
+    table = import_zip(CURVES / name, ImportOptions(on_error="skip")).table
     runs: Runs = {}
     for task, (base, top, cut) in LEVELS.items():
         found = []

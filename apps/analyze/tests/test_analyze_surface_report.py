@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,11 @@ import vs_logging as vslog
 from vs_analyze.cli import main
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings
-from vs_analyze.surface import analyze_surface
+from vs_analyze.surface import analyze_surface, median_ratio
 from vs_analyze.surface_book import read_surface_tasks
 from vs_analyze.surface_evaluate import held_out_runs, leave_one_out
+from vs_analyze.surface_figures import surface_figures
+from vs_analyze.surface_show import sentences
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,25 @@ def test_evaluate_command(two_axes_path, few, between, tmp_path, capsys):
 def test_held_out_runs_need_two_axes(paths, options, refused):
     message = refused(["evaluate", paths["grid"], *options, "--held-out-runs", paths["fitted"]])
     assert "--held-out-runs is for a study over utd and model size" in message
+
+
+def test_median_of_ratios_with_infinities():
+    assert median_ratio(np.array([1.4, np.nan, 1.1, 1.2])) == 1.2
+    assert median_ratio(np.array([1.4, 1.1, np.inf, 1.2])) == pytest.approx(1.3)
+    assert median_ratio(np.array([np.inf, 1.1, np.inf, 1.2])) == np.inf
+    assert median_ratio(np.array([np.inf, 1.1, np.inf])) == np.inf
+    assert np.isnan(median_ratio(np.array([np.nan])))
+
+
+def test_the_table_and_the_figure_show_one_median(study):
+    (task,) = study.tasks
+    ratios = np.array([1.1, 1.2, 1.4, np.inf, np.nan])  # an even number of them is known
+    alone = {"sigma": replace(task.alone["sigma"], data_ratio=ratios)}
+    task = replace(task, alone=task.alone | alone)
+    (sentence,) = [s for s in sentences(task) if s.startswith("utd alone")]
+    assert "data 30.0% more within the same FLOPs" in sentence
+    drawn = {figure.name: figure for figure in surface_figures(replace(study, tasks=(task,)))}
+    assert "σ: +30 %, " in drawn["strategies"].draw().axes[0].get_title()
 
 
 def test_overfitting_command(two_axes_grid, two_axes_path, tmp_path, capsys, refused):

@@ -113,15 +113,18 @@ class Import:
     """Turn curves of any origin into a run table (one Parquet file)."""
 
     source: Positional[str]
-    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files, or
-    wandb:ENTITY/PROJECT."""
+    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files,
+    wandb:ENTITY/PROJECT, an evaluations.npz or monitor.csv of Stable-Baselines3, a scalar's .csv from
+    TensorBoard, or a folder of SEED.txt files; of most of these also a folder of many."""
     out: Path
     """The .parquet file to write."""
-    grammar: Literal["auto", "qscaled", "bro", "simbav2", "bro-ablations"] = "auto"
-    """How a zip's members are named."""
+    grammar: str = "auto"
+    """How a zip's members are named (qscaled, bro, simbav2, bro-ablations), or the format of a source
+    that could be several: zip, csv, tensorboard, wandb, sb3-evaluations, sb3-monitor, tensorboard-csv,
+    jaxrl."""
     pattern: str | None = None
-    """For CSV and TensorBoard: regular expression with named groups (utd, batch_size, …) that reads
-    the hyperparameters out of exp_name or the folder's name."""
+    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
+    out of exp_name (CSV) or the path of a file or folder."""
     return_key: str | None = None
     """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -234,11 +237,11 @@ def run(command: object) -> None:
     """Carry out one parsed command."""
     match command:
         case Import():
-            report = import_curves(
-                command.source, command.out, grammar=command.grammar, pattern=command.pattern,
-                return_key=command.return_key, fields=command.fields, constants=command.constants,
-                on_error=command.on_error,
+            options = vslog.ImportOptions(
+                grammar=command.grammar, pattern=command.pattern, return_key=command.return_key,
+                fields=command.fields, constants=command.constants, on_error=command.on_error,
             )  # fmt: skip
+            report = import_curves(command.source, command.out, options)
             print(f"{report}\nwritten to {command.out}")
         case Fetch():
             from vs_analyze.fetch import fetch  # its HTTP libraries only when they are wanted

@@ -54,14 +54,14 @@ def figures(study: Study) -> Iterator[Named]:
         )
     yield Named(
         "data_law",
-        f"Env steps to level {top:g} over σ, the law D_J(σ) with its 95 % band, and D_min (dashed).",
-        lambda: plots.plot_data_laws([_data(t, study, top) for t in study.tasks], width=WIDE),
+        f"Env steps to level {top:g} over σ, the law D_J(σ) with its 95 % band, and D_min (dotted).",
+        lambda: plots.plot_laws([_data(t, study, top) for t in study.tasks], width=WIDE),
     )
     yield Named(
         "compute_law",
         f"FLOPs to level {top:g} over σ: 10·N·B·σ·D with the batch sizes really run, and "
         "C_J(σ) = 10·N·B*(σ)·σ·D_J(σ).",
-        lambda: plots.plot_compute_laws([_compute(t, study, top) for t in study.tasks], width=WIDE),
+        lambda: plots.plot_laws([_compute(t, study, top) for t in study.tasks], width=WIDE),
     )
     for task in study.tasks:
         if len(task.levels) < 2:
@@ -147,26 +147,30 @@ def estimate_points(
     return plots.Points(x, value, low, high, held_out=seen if held_out is None else held_out)
 
 
-def _hyperparameter(law: HyperparameterLaw, env: str, study: Study) -> plots.HyperparameterPanel:
+def _hyperparameter(law: HyperparameterLaw, env: str, study: Study) -> plots.LawPanel:
     own = [i for i, name in enumerate(law.env) if name == env]
     sigma = law.sigma[own]
     x = _span(sigma)
     task = law.task(env)
     cells = [cell for cell in study.cells if cell.run.env == env]
-    return plots.HyperparameterPanel(
-        title=env,
-        points=estimate_points(sigma, [law.optima[i].estimate for i in own]),
-        line=law_line(x, task.law(x), task.samples(x)),
-        grid_sigma=np.array([cell.utd for cell in cells]),
-        grid_value=np.array([float(getattr(cell.run, law.name)) for cell in cells]),
-        baseline=law.baseline[env],
+    points = estimate_points(sigma, [law.optima[i].estimate for i in own])
+    line = law_line(x, task.law(x), task.samples(x))
+    return plots.LawPanel(
+        env,
+        [plots.Series(points, line, label="best on the grid")],
+        y=law.name,
         verdict=task.verdict,
+        references={"baseline": law.baseline[env]},
+        grid=plots.Points(
+            np.array([cell.utd for cell in cells]),
+            np.array([float(getattr(cell.run, law.name)) for cell in cells]),
+        ),
     )
 
 
 def _hyperparameters(law: HyperparameterLaw, study: Study) -> Figure:
     panels = [_hyperparameter(law, env, study) for env in law.fit.groups]
-    return plots.plot_hyperparameters(panels, quantity=law.name, width=WIDE)
+    return plots.plot_laws(panels, width=WIDE)
 
 
 def _grid(env: str, tables: Sequence[Grid]) -> Figure:
@@ -199,9 +203,10 @@ def _law_panel(
         laws.Estimate(e.value * factor(c), e.low * factor(c), e.high * factor(c))
         for e, c in zip(_measured(cells, index), cells, strict=True)
     ]
+    measured, y = estimate_points(sigma, points), "compute" if compute else "data"
     if level not in [entry.level for entry in task.levels]:
         return plots.LawPanel(
-            task.env, estimate_points(sigma, points), None, None, "no law at this level"
+            task.env, [plots.Series(measured)], y=y, verdict="no law at this level"
         )
     entry = task.level(level).data
     law, samples = entry.law, entry.samples
@@ -215,8 +220,14 @@ def _law_panel(
     else:
         line = law_line(x, law(x), samples(x))
     floor = float(np.asarray(law.d_min))
-    asymptote = floor if floor > 0 and not compute else None
-    return plots.LawPanel(task.env, estimate_points(sigma, points), line, asymptote, entry.verdict)
+    references = {"$D_{min}$": floor} if floor > 0 and not compute else {}
+    return plots.LawPanel(
+        task.env,
+        [plots.Series(measured, line)],
+        y=y,
+        verdict=entry.verdict,
+        references=references,
+    )
 
 
 def _frontier(task: TaskLaws) -> Figure:
@@ -245,7 +256,7 @@ def _frontier(task: TaskLaws) -> Figure:
 def _budget(env: str, budget: laws.BudgetLaws) -> Figure:
     optimum, F = budget.optimum, budget.optimum.budget
     x = np.geomspace(F.min() / 1.2, F.max() * 1.2, 60)
-    panels = {}
+    panels = []
     for name in ("sigma", "data", "compute"):
         fit: laws.Fit = getattr(budget, name)
         value = getattr(optimum, name)
@@ -254,9 +265,13 @@ def _budget(env: str, budget: laws.BudgetLaws) -> Figure:
             laws.Estimate.from_samples(v, s) for v, s in zip(value, samples.T, strict=True)
         ]
         predicted = fit.predict(x)
-        panels[name] = plots.BudgetLaw(
-            estimate_points(F, estimates, budget.held_out),
-            plots.Line(x, predicted.value, predicted.low, predicted.high),
-            str(fit.verdict),
-        )
-    return plots.plot_budget_laws(**panels, title=env, width=WIDE)
+        points = estimate_points(F, estimates, budget.held_out)
+        line = plots.Line(x, predicted.value, predicted.low, predicted.high)
+        panels.append(budget_panel(name, points, line, str(fit.verdict)))
+    return plots.plot_laws(panels, title=env, width=WIDE)
+
+
+def budget_panel(name: str, points: plots.Points, line: plots.Line, verdict: str) -> plots.LawPanel:
+    """The optimal ``name`` ("sigma", "critic_params", "data" or "compute") over the budget."""
+    series = plots.Series(points, line, label="optimum", censored_label="no optimum")
+    return plots.LawPanel("", [series], x="budget", y=f"optimal_{name}", verdict=verdict)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 import vs_laws as laws
+import vs_logging as vslog
 
 from vs_analyze import drawing
 from vs_analyze.book import SCHEMA, VERSION, jsonable, task_to_dict, write_json
@@ -106,9 +107,8 @@ def write_page(
     )  # fmt: skip
     page = environment.get_template("report.html.jinja").render(**context)
     path = folder / "index.html"
-    temporary = folder / "index.html.tmp"
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    with vslog.whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 

@@ -1,5 +1,6 @@
 """From the run table to one array of learning curves per configuration."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class Run:
     """All seeds of one configuration, normalised so that the task's optimal return is 1000.
 
     Attributes:
+        optimal_return: the raw return that counts as 1000.
         returns: shape (T, S); NaN where a seed has no evaluation.
         steps: shape (T,), increasing env steps.
         duplicates: seed columns left out because they are exact copies of another.
@@ -40,6 +42,7 @@ class Run:
     batch_size: int
     learning_rate: float
     critic_params: int | None
+    optimal_return: float
     steps: Floats
     returns: Floats
     duplicates: int
@@ -85,7 +88,7 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     Raises:
         vs_logging.RunTableError: a row breaks the run table's rules.
         AnalysisError: two runs share one configuration, a curve has no number in it, or a task's
-            optimal return is not known.
+            optimal return is not known, not positive, or not the same in all of its runs.
     """
     frame = vslog.validate(
         table.collect() if isinstance(table, pl.LazyFrame) else table, source=source
@@ -103,8 +106,15 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
     names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
     configurations = frame.select("run", *names)[order[starts]].to_dicts()
+    scales = _optimal_returns(frame, settings, source)
     runs = [
-        _run(key, {n: column[start:end] for n, column in columns.items()}, settings, source)
+        _run(
+            key,
+            {n: column[start:end] for n, column in columns.items()},
+            scales[key["benchmark"], key["env"]],
+            settings,
+            source,
+        )
         for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
     ]
     runs.sort(key=lambda run: (*_place(run)[:-1], run.critic_params or 0, str(run.identity)))
@@ -138,7 +148,9 @@ def _place(run: Run) -> tuple[object, ...]:
     return tuple(getattr(run, name) for name in PLACE)
 
 
-def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str) -> Run:
+def _run(
+    key: dict, columns: dict[str, NDArray], scale: float, settings: Settings, source: str
+) -> Run:
     steps, returns = _columns(
         columns["seed"], columns["env_step"].astype(float), columns["return_"]
     )
@@ -155,11 +167,11 @@ def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str
     if settings.drop_duplicate_seeds:
         returns = returns[:, distinct.kept]
         stopped = None if stopped is None else stopped[distinct.kept]
-    scale = optimal_return(settings, key["benchmark"], key["env"], source) / 1000
     return Run(
         **{name: key[name] for name in PLACE},
+        optimal_return=scale,
         steps=steps,
-        returns=returns / scale,
+        returns=returns / (scale / 1000),
         duplicates=distinct.dropped,
         stopped=stopped,
         critic_width=key["critic_width"],
@@ -186,14 +198,41 @@ def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, 
     return steps, returns
 
 
-def optimal_return(settings: Settings, benchmark: str, env: str, source: str) -> float:
-    """The raw return that counts as 1000, from the settings or the built-in table."""
+def _optimal_returns(
+    frame: pl.DataFrame, settings: Settings, source: str
+) -> dict[tuple[str, str], float]:
+    """The raw return that counts as 1000, by benchmark and env: see `Settings.optimal_returns`."""
+    if "optimal_return" not in frame.columns:
+        frame = frame.with_columns(optimal_return=pl.lit(None, pl.Float64))
+    of_runs = frame.group_by("benchmark", "env", maintain_order=True).agg(
+        pl.col("optimal_return").drop_nulls().unique().sort()
+    )
+    return {
+        (benchmark, env): _optimal_return(settings, benchmark, env, values, source)
+        for benchmark, env, values in of_runs.iter_rows()
+    }
+
+
+def _optimal_return(
+    settings: Settings, benchmark: str, env: str, of_runs: Sequence[float], source: str
+) -> float:
     if env in settings.optimal_returns:
         return settings.optimal_returns[env]
-    facts = task_facts(benchmark, env)
-    if facts is None:
+    give = f"give it with --optimal-returns {env} VALUE (the return that counts as 1000)"
+    if len(of_runs) > 1:
+        values = " and ".join(f"{value:g}" for value in of_runs)
         raise AnalysisError(
-            f"{source}: the optimal return of {benchmark}/{env} is not known; "
-            f"give it with --optimal-returns {env} VALUE (the return that counts as 1000)"
+            f"{source}: runs of {benchmark}/{env} have optimal_return {values}; {give}"
         )
-    return facts.optimal_return
+    facts = task_facts(benchmark, env)
+    found = of_runs[0] if of_runs else math.nan if facts is None else facts.optimal_return
+    if math.isnan(found):
+        raise AnalysisError(
+            f"{source}: the optimal return of {benchmark}/{env} is not known; {give}"
+        )
+    if found <= 0:
+        raise AnalysisError(
+            f"{source}: the optimal return of {benchmark}/{env} is {found:g}, and returns are divided "
+            f"by it; add a constant to return_ that makes good returns positive, and {give}"
+        )
+    return found

@@ -10,7 +10,7 @@ from vs_envs.vector import Outcomes, VectorEnv
 
 
 class Outcome(NamedTuple):
-    """What one step of one environment gives."""
+    """Result of one step of one environment."""
 
     observation: np.ndarray  # (observation,) float64
     reward: float
@@ -93,6 +93,8 @@ class LoopEnv(VectorEnv):
             self._actions[i, self._steps[i]] = action
             final[i], reward[i], terminated[i], truncated[i] = environment.step(action)
         self._steps += 1
+        # a registered environment may have no time limit
+        truncated |= (self._steps >= self.task.episode_steps) & ~terminated
         observation = final.copy()
         for i in np.flatnonzero(terminated | truncated).tolist():
             observation[i] = self._begin(i)

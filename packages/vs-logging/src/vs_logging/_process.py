@@ -1,14 +1,71 @@
-"""Read a run's settings out of a nested configuration, as TensorBoard and W&B users keep them."""
+"""One process of one seed: settings from its name and its own configuration, metrics as curves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from vs_logging._assemble import Curves
-from vs_logging._configure import complete_config, look_up
+from vs_logging._collect import Part, read_parts, tabulate
+from vs_logging._configure import (
+    check_constants,
+    compile_pattern,
+    complete_config,
+    look_up,
+    parse_name,
+)
+from vs_logging._importer import ImportOptions
 from vs_logging._long import Series, align
+from vs_logging.report import Imported, Problems
 from vs_logging.table import CONFIG_COLUMNS, RunTableError
+
+
+def import_processes[P](
+    source: str,
+    processes: Iterable[tuple[str, P]],
+    options: ImportOptions,
+    *,
+    stored: Callable[[P], Mapping[str, Any]],
+    metrics: Callable[[P], Mapping[str, Series]],
+    return_name: str,
+    grammar: str,
+    expected: str,
+    what: str = "its path",
+    notes: Callable[[Sequence[P]], Sequence[str]] = lambda _: (),
+) -> Imported:
+    """Import a source of which each part is one process.
+
+    Args:
+        source: Its name.
+        processes: Name and handle of each.
+        options: ``pattern``, ``fields``, ``constants`` and ``on_error`` are used.
+        stored: Gives a process's own configuration.
+        metrics: Gives its metrics, ``return_`` among them; called once the configuration is known.
+        return_name: The source's name of the return.
+        grammar: Format of the source.
+        expected: Contents of such a source, for messages.
+        what: The text that the pattern is searched in, for messages.
+        notes: Gives the report's notes from the processes that were imported.
+
+    Raises:
+        RunTableError: A process is bad (``on_error="raise"``), or none is left.
+    """
+    problems = Problems(source, options.on_error)
+    constants = check_constants(options.constants)
+    pattern = compile_pattern(options.pattern)
+
+    def read(name: str, process: P) -> Part:
+        parsed, _ = parse_name(name, pattern, what=what)
+        config, seed = mapped_config(stored(process), options.fields, constants, parsed)
+        return one_seed(config, seed, metrics(process), return_name)
+
+    found = read_parts(processes, read, problems)
+    return tabulate(
+        [part for _, part in found],
+        problems,
+        grammar=grammar,
+        expected=expected,
+        notes=notes([process for process, _ in found]),
+    )
 
 
 def mapped_config(
@@ -17,7 +74,7 @@ def mapped_config(
     constants: Mapping[str, object],
     parsed: Mapping[str, object],
 ) -> tuple[dict[str, Any], int]:
-    """The completed configuration and the seed.
+    """Return the completed configuration and the seed.
 
     Args:
         stored: The run's own configuration.
@@ -47,8 +104,8 @@ def mapped_config(
 
 def one_seed(
     config: Mapping[str, Any], seed: int, metrics: Mapping[str, Series], return_name: str
-) -> tuple[Curves, int]:
-    """One process's curves, and the number of exactly repeated rows that were left out.
+) -> Part:
+    """Return the curves of a process; exact repeats of a row are left out and counted.
 
     Raises:
         RunTableError: There is no return, or a step holds different values of one metric.
@@ -72,24 +129,4 @@ def one_seed(
             )
         repeats += len(series.steps) - len(steps)
         unique[name] = Series(steps, values)
-    return align(config, unique, seeds=np.array([seed])), repeats
-
-
-class SeedRegister:
-    """Refuses a second process with the configuration and seed of an earlier one."""
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, int], str] = {}
-
-    def add(self, name: str, run: str, seed: int) -> None:
-        """Enter a process.
-
-        Raises:
-            RunTableError: Naming the process that holds the place.
-        """
-        other = self._held.setdefault((run, seed), name)
-        if other != name:
-            raise RunTableError(
-                f"same configuration and seed {seed} as {other}; leave one out, or name in fields "
-                "the setting in which they differ"
-            )
+    return Part([align(config, unique, seeds=np.array([seed]))], repeats)

@@ -21,7 +21,7 @@ class PoolEnv(VectorEnv):
     random streams: episodes are reproducible, but not those that the loop has for the same seed.
     EnvPool neither tells nor takes a state: `state` is None.
 
-    What is done about its ways:
+    How this class works around EnvPool:
 
     - DMC observations come as a dict with extra parts, filled with zeros, in another order: the
       suite's own parts are picked in the suite's own order.

@@ -4,16 +4,17 @@ import jax
 import numpy as np
 import pytest
 from vs_agents import (
-    SACConfig,
+    SAC,
     Transition,
     evaluate,
     init_lanes,
     reset_lanes,
     step,
+    updates_after,
     updates_due,
 )
 
-CONFIG = SACConfig(observation_size=3, action_size=1, critic_width=8, actor_width=8)
+CONFIG = SAC(observation_size=3, action_size=1, critic_width=8, actor_width=8)
 CAPACITY = 1000
 
 
@@ -42,6 +43,7 @@ def train(rates=(1e-3, 1e-3), *, utd=1.0, steps=4, seeds=(0, 1), config=CONFIG):
 def test_updates_due_sum_exactly_and_are_even(utd):
     due = np.array([updates_due(t, utd) for t in range(600)])
     np.testing.assert_array_equal(np.cumsum(due), [int((t + 1) * utd) for t in range(600)])
+    np.testing.assert_array_equal(np.cumsum(due), [updates_after(t + 1, utd) for t in range(600)])
     assert due.max() - due.min() <= 1
     assert due.sum() == pytest.approx(600 * utd, abs=1)
 
@@ -85,6 +87,7 @@ def test_a_reset_starts_everything_but_the_memory_afresh():
     lanes = reset_lanes(lanes, config=CONFIG)
     jax.tree.map(np.testing.assert_array_equal, lanes.replay, data)
     assert int(lanes.agent.critic.optimizer.count[0]) == 0
+    assert lanes.agent.log_temperature is not None
     np.testing.assert_array_equal(lanes.agent.log_temperature.params, [0, 0])
     np.testing.assert_array_equal(lanes.agent.learning_rate, old.learning_rate)
     pairs = zip(
@@ -100,6 +103,28 @@ def test_a_reset_starts_everything_but_the_memory_afresh():
 def test_several_updates_per_step_are_all_done():
     lanes, _ = train(utd=3.0, steps=5)
     assert int(lanes.agent.critic.optimizer.count[0]) == 15
+
+
+@pytest.mark.parametrize(("actor_every", "draws"), [("critic_update", 4 + 4), ("env_step", 4 + 1)])
+def test_every_update_draws_its_own_noise(actor_every, draws):
+    seen: list[bytes] = []
+
+    class Watched(SAC):
+        def target(self, state, batch, noise):
+            jax.debug.callback(lambda x: seen.append(np.asarray(x).tobytes()), noise)
+            return super().target(state, batch, noise)
+
+        def policy_loss(self, actor, state, batch, noise):
+            jax.debug.callback(lambda x: seen.append(np.asarray(x).tobytes()), noise)
+            return super().policy_loss(actor, state, batch, noise)
+
+    config = Watched(
+        observation_size=3, action_size=1, critic_width=8, actor_width=8, actor_every=actor_every
+    )
+    train(utd=4.0, steps=1, config=config)
+    jax.effects_barrier()
+    assert len(seen) == 2 * draws  # two lanes
+    assert len(set(seen)) == 2 * draws
 
 
 def test_a_lane_depends_on_its_own_seed_and_learning_rate_only():

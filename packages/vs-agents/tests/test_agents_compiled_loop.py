@@ -6,8 +6,8 @@ import pytest
 from jax import numpy as jnp
 from vs_agents import (
     COLLECT,
+    SAC,
     Inside,
-    SACConfig,
     Transition,
     init_lanes,
     run_inside,
@@ -15,7 +15,7 @@ from vs_agents import (
     updates_due,
 )
 
-CONFIG = SACConfig(observation_size=3, action_size=1, critic_width=8, actor_width=8)
+CONFIG = SAC(observation_size=3, action_size=1, critic_width=8, actor_width=8)
 LANES, WARMUP, STEPS, BATCH = 2, 5, 20, 4
 
 

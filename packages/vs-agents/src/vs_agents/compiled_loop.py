@@ -1,7 +1,7 @@
 """Many environment steps in one compiled call, with environments that live inside it.
 
-`vs_agents.loop.step` is called once per environment step, because the environments are outside.
-Where they are pure functions themselves, calling is most of what a step of a small agent costs.
+`vs_agents.lanes.step` is called once per environment step, because the environments are outside.
+With environments that are pure functions, that call is most of the cost of a small agent's step.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from jax import numpy as jnp
 
 from vs_agents import replay as memory
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.loop import Lanes, learn
+from vs_agents.lanes import Lanes, learn
 from vs_agents.replay import Replay, Transition
 
 type World = Any  # a pytree: the environments of all lanes
 type Environment = Callable[[World, Array], tuple[World, Transition, Array]]
-"""``(world, actions (lanes, action)) -> (world, what happened, observations to act on next)``."""
+"""``(world, actions (lanes, action)) -> (world, transition, observations to act on)``."""
 
 COLLECT = -1
-"""In place of a number of updates: the action is uniformly random and nothing is learnt."""
+"""In place of a number of updates: act uniformly at random and learn nothing."""
 
 
 class Inside(NamedTuple):
@@ -30,7 +30,7 @@ class Inside(NamedTuple):
 
     lanes: Lanes
     world: World
-    action: Array  # (lanes, action), what to do next
+    action: Array  # (lanes, action), to be taken next
 
 
 @partial(
@@ -59,8 +59,8 @@ def run_inside(
         counts: consecutive whole numbers, those that ``due`` may hold beside `COLLECT`.
 
     Returns:
-        The state after, and the metrics of every step's updates by name, ``(as due, lanes)``, NaN
-        where there was none.
+        The state after, and the metrics of every step's updates by name, ``(len(due), lanes)``, NaN
+        in steps without an update.
     """
     inside = inside._replace(
         world=jax.tree.map(jnp.asarray, inside.world), action=jnp.asarray(inside.action)
@@ -88,7 +88,8 @@ def run_inside(
             lanes.replay.data, transition
         )
         replay = Replay(jax.lax.optimization_barrier(inserted), lanes.replay.inserted + 1)
-        # not per lane, so that it stays a branch; it only reads the memories, so they stay in place
+        # one index for all lanes, so that it stays a branch; its branches only read the memories,
+        # which therefore stay in place
         which = jnp.where(due[i] == COLLECT, 0, due[i] - counts[0] + 1)
         agent, metrics = jax.lax.switch(
             which,

@@ -51,7 +51,7 @@ def init_lanes(
 def reset_lanes(lanes: Lanes, *, config: ActorCriticConfig) -> Lanes:
     """Start networks, optimisers and temperatures afresh; memories stay.
 
-    See `ActorCriticConfig.reset_due` for when.
+    `ActorCriticConfig.reset_due` decides when.
     """
     keys = jax.vmap(jax.random.split)(lanes.key)
     agent = _init_agents(keys[:, 0], lanes.agent.learning_rate, config=config)
@@ -64,12 +64,17 @@ def _init_agents(keys: Array, learning_rates: Array, *, config: ActorCriticConfi
 
 
 def updates_due(decision: int, utd: float) -> int:
-    """Return how many critic updates follow decision number ``decision`` = 0, 1, 2, ...
+    """Return the number of critic updates after decision ``decision`` = 0, 1, 2, ...
 
-    Spread evenly and exact in sum: after n decisions, ``floor(n utd)`` updates were done. At
-    ``utd`` = 1/2 every second decision is followed by one update.
+    They are spread evenly and exact in sum, see `updates_after`: at ``utd`` = 1/2 every second
+    decision is followed by one update.
     """
-    return int((decision + 1) * utd) - int(decision * utd)
+    return updates_after(decision + 1, utd) - updates_after(decision, utd)
+
+
+def updates_after(decisions: int, utd: float) -> int:
+    """Return the number of critic updates in the first ``decisions``: ``floor(decisions utd)``."""
+    return int(decisions * utd)
 
 
 def step(
@@ -81,7 +86,7 @@ def step(
     batch_size: int,
     updates: int | None,
 ) -> tuple[Lanes, Array, dict[str, Array]]:
-    """Insert what happened, update on fresh samples, choose the next action.
+    """Insert the transitions, update on fresh samples, choose the next actions.
 
     Args:
         lanes: state before; donated, do not use it again.
@@ -91,12 +96,12 @@ def step(
         batch_size: transitions per update.
         updates: critic updates of this step (see `updates_due`). With ``config.actor_every`` =
             "critic_update" each is followed by one of actor and temperature; with "env_step" one
-            of these comes at the end, also where no critic update is due. None while only
+            of these comes at the end, even if no critic update is due. None while only
             collecting: nothing is updated.
 
     Returns:
         The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of this step's
-        updates, means ``(lanes,)`` by name; what was not updated is not in it.
+        updates, means ``(lanes,)`` by name; those of updates not done are absent.
     """
     seen = _joined(transition, observation)  # six arrays cost more to hand over than one
     return _step(lanes, seen, config=config, batch_size=batch_size, updates=updates)
@@ -156,15 +161,15 @@ def learn(
     batch_size: int,
     updates: int,
 ) -> tuple[AgentState, dict[str, Array]]:
-    """Do one agent's updates of one environment step; see `step`. Metrics are means, () each."""
+    """Do one agent's updates of one environment step, as `step`; metrics are means, () each."""
     type Batch = tuple[Transition, Array]
     actor_always = config.actor_every == "critic_update"
 
     def both(agent: AgentState, batch: Batch) -> tuple[AgentState, dict[str, Array]]:
         critic_key, actor_key = jax.random.split(batch[1])
-        agent, metrics = actor_critic.update_critic(config, agent, batch[0], critic_key)
+        agent, metrics = config.update_critic(agent, batch[0], critic_key)
         if actor_always:
-            agent, more = actor_critic.update_actor(config, agent, batch[0], actor_key)
+            agent, more = config.update_actor(agent, batch[0], actor_key)
             metrics |= more
         return agent, metrics
 
@@ -179,7 +184,7 @@ def learn(
         metrics = jax.tree.map(jnp.mean, stacked)
     if not actor_always:
         last = jax.tree.map(lambda x: x[-1], batches)
-        agent, more = actor_critic.update_actor(config, agent, last, keys[-1])
+        agent, more = config.update_actor(agent, last, keys[-1])
         metrics |= more
     return agent, metrics
 
@@ -187,4 +192,4 @@ def learn(
 @partial(jax.jit, static_argnames="config")
 def evaluate(agent: AgentState, observation: Values, *, config: ActorCriticConfig) -> Array:
     """Return every lane's deterministic action ``(lanes, action)``."""
-    return jax.vmap(partial(actor_critic.act_deterministic, config))(agent, observation)
+    return jax.vmap(config.act)(agent, observation)
