@@ -164,7 +164,7 @@ def test_auto_does_not_take_envpool_for_a_task_in_a_fast_domain():
 
 
 def test_a_module_that_registers_is_imported_by_the_tasks_name(tmp_path, monkeypatch):
-    (tmp_path / "own_tasks.py").write_text(
+    (tmp_path / "own_thing_module.py").write_text(
         "from vs_envs import Task, register_task\n"
         "facts = dict(observation_size=4, action_size=1, episode_steps=9)\n"
         "register_task(Task(benchmark='mine', env='thing', optimal_return=9.0, source='', **facts),"
@@ -173,16 +173,16 @@ def test_a_module_that_registers_is_imported_by_the_tasks_name(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="unknown task 'mine/thing'"):
         task("mine/thing")
-    assert task("own_tasks:mine/thing").name == "mine/thing"
+    assert task("own_thing_module:mine/thing").name == "mine/thing"
     assert task("mine/thing").optimal_return == 9.0
-    with pytest.raises(ValueError, match="unknown task 'own_tasks:mine/other'"):
-        task("own_tasks:mine/other")
+    with pytest.raises(ValueError, match="unknown task 'own_thing_module:mine/other'"):
+        task("own_thing_module:mine/other")
     with pytest.raises(ValueError, match="no module 'own_task'; expected one that can be imported"):
         task("own_task:mine/thing")
     (tmp_path / "broken_tasks.py").write_text("import a_module_that_is_not_there\n")
     with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
         task("broken_tasks:mine/thing")
-    sys.modules.pop("own_tasks")
+    sys.modules.pop("own_thing_module")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import vs_laws as laws
@@ -83,7 +83,9 @@ def over_utd(
     """
     at = next(iter(levels.values()))
     index = level_index(at, settings)
-    tables = [grid(env, place, here, index) for (env, place), here in by_place(cells, ["sigma"]).items()]
+    tables = [
+        grid(env, place, here, index) for (env, place), here in by_place(cells, ["sigma"]).items()
+    ]
     if not any(np.isfinite(table.data).any() for table in tables):
         raise AnalysisError(
             f"no run reaches level {at[index]:g} (normalised return; 1000 = optimal): "
@@ -94,7 +96,9 @@ def over_utd(
             f"all runs have utd {tables[0].utd:g}; a law over utd needs at least two values"
         )
     optima = [optimum(table, settings) for table in tables]
-    reached = [t.env for t, o in zip(tables, optima, strict=True) if np.isfinite(o.batch_size.value)]
+    reached = [
+        t.env for t, o in zip(tables, optima, strict=True) if np.isfinite(o.batch_size.value)
+    ]
     envs = [env for env in dict.fromkeys(reached) if reached.count(env) >= 2]
     if not envs:
         raise AnalysisError(
@@ -153,7 +157,7 @@ def _batch_sizes(
     env: str, tables: Sequence[Grid], level: float, settings: Settings, notes: list[str]
 ) -> Hyperparameter:
     places = np.array([table.place for table in tables])
-    axes = {"sigma": places[:, 0], "critic_params": places[:, 1]}
+    axes: dict[str, Any] = {"sigma": places[:, 0], "critic_params": places[:, 1]}
     draws = None
     if any(table.data.size > 1 for table in tables):
         optima = [optimum(table, settings).batch_size for table in tables]

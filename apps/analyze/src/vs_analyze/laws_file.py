@@ -86,7 +86,7 @@ class TaskLaws:
             action_repeat=self.action_repeat,
         )
 
-    def place(self, utd: float, critic_params: float | None = None) -> dict[str, float]:
+    def place(self, utd: float, critic_params: float | None = None) -> dict[str, Any]:
         """Return a place on the laws' axes.
 
         Raises:
@@ -113,27 +113,26 @@ class TaskLaws:
             "ranges": {axis: list(ends) for axis, ends in self.ranges.items()},
             "batch_size": self.batch_size.to_dict(),
             "learning_rate": None if rate is None else rate.to_dict(),
-            "levels": [{"level": level, "data": fit.to_dict()} for level, fit in self.levels.items()],
+            "levels": [
+                {"level": level, "data": fit.to_dict()} for level, fit in self.levels.items()
+            ],
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "TaskLaws":
         """Bring back a task from its `to_dict`."""
-        plain = {f.name: entry[f.name] for f in fields(cls)}
+        parts: dict[str, Any] = {f.name: entry[f.name] for f in fields(cls)}
         rate = entry["learning_rate"]
-        return cls(
-            **{
-                **plain,
-                "ranges": {axis: (float(a), float(b)) for axis, (a, b) in entry["ranges"].items()},
-                "batch_size": laws.Fit.from_dict(entry["batch_size"]),
-                "learning_rate": None if rate is None else laws.Fit.from_dict(rate),
-                "learning_rates": tuple(float(value) for value in entry["learning_rates"]),
-                "levels": {
-                    float(e["level"]): laws.Fit.from_dict(e["data"]) for e in entry["levels"]
-                },
-                "widths": tuple((float(n), float(w)) for n, w in entry["widths"]),
-            }
-        )
+        parts |= {
+            "optimal_return": _number(entry["optimal_return"]),
+            "ranges": {axis: (float(a), float(b)) for axis, (a, b) in entry["ranges"].items()},
+            "batch_size": laws.Fit.from_dict(entry["batch_size"]),
+            "learning_rate": None if rate is None else laws.Fit.from_dict(rate),
+            "learning_rates": tuple(float(value) for value in entry["learning_rates"]),
+            "levels": {float(e["level"]): laws.Fit.from_dict(e["data"]) for e in entry["levels"]},
+            "widths": tuple((float(n), float(w)) for n, w in entry["widths"]),
+        }
+        return cls(**parts)
 
 
 def jsonable(value: Any) -> Any:

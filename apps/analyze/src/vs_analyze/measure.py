@@ -77,9 +77,7 @@ def measure(
     return cells
 
 
-def by_place(
-    cells: Sequence[Cell], axes: Sequence[str]
-) -> dict[tuple[str, Place], list[Cell]]:
+def by_place(cells: Sequence[Cell], axes: Sequence[str]) -> dict[tuple[str, Place], list[Cell]]:
     """Return the cells of each (env, place), sorted."""
     found: dict[tuple[str, Place], list[Cell]] = {}
     for cell in cells:

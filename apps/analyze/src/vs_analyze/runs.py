@@ -31,6 +31,7 @@ class Run:
         stopped: shape (S,), seeds that were stopped because they succeeded; None where the table
             does not say.
         critic_width, critic_depth: None where the table does not say.
+        action_repeat: env steps per decision of the agent; updates happen per decision.
         identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
             that the table has.
     """
@@ -49,6 +50,7 @@ class Run:
     stopped: NDArray[np.bool_] | None = None
     critic_width: int | None = None
     critic_depth: int | None = None
+    action_repeat: int = 1
     identity: tuple[object, ...] = ()
 
     def mean(self, threshold: float | None = None) -> Floats:
@@ -105,7 +107,8 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
         columns["stopped"] = frame["stopped_on_success"].fill_null(False).to_numpy()[order]
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
     names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
-    configurations = frame.select("run", *names)[order[starts]].to_dicts()
+    facts = [name for name in ("action_repeat",) if name in frame.columns]
+    configurations = frame.select("run", *names, *facts)[order[starts]].to_dicts()
     scales = _optimal_returns(frame, settings, source)
     runs = [
         _run(
@@ -125,6 +128,83 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
                 "expected one run id per configuration, with its seeds in the seed column"
             )
     return runs
+
+
+def check_runs(runs: Sequence[Run], axes: Sequence[str]) -> None:
+    """Refuse runs that cannot be one study over the axes.
+
+    Raises:
+        AnalysisError: no runs, several algorithms or benchmarks, N not recorded or too few values of an
+            axis, several model sizes over utd alone, one seed everywhere.
+    """
+    if not runs:
+        raise AnalysisError("the table has no runs")
+    both = "critic_params" in axes
+    kinds = sorted({(run.algo, run.benchmark) for run in runs})
+    if len(kinds) > 1 and not both:
+        raise AnalysisError(
+            "the laws have one exponent per benchmark and algorithm, but the tables hold "
+            + " and ".join(f"{algo} on {benchmark}" for algo, benchmark in kinds)
+            + "; analyse them one at a time"
+        )
+    for env in dict.fromkeys(run.env for run in runs):
+        own = [run for run in runs if run.env == env]
+        repeats = sorted({run.action_repeat for run in own})
+        if len(repeats) > 1:
+            raise AnalysisError(
+                f"{env}: runs with action_repeat {repeats[0]} and {repeats[-1]}; analyse them one at a "
+                "time"
+            )
+        (_check_two_axes if both else _check_one_size)(env, own)
+    if all(run.returns.shape[1] < 2 for run in runs):
+        raise AnalysisError(
+            "every run has one seed; intervals need at least two distinct seeds per configuration"
+        )
+
+
+def _check_one_size(env: str, runs: Sequence[Run]) -> None:
+    sizes = {str(run.critic_params) for run in runs}
+    if len(sizes) > 1:
+        raise AnalysisError(
+            f"{env}: runs have several critic_params ({', '.join(sorted(sizes))}), and a study over "
+            "utd alone needs one model size: filter the table, or, with three sizes and more, "
+            "study both axes (--axes utd params)"
+        )
+
+
+def _check_two_axes(env: str, runs: Sequence[Run]) -> None:
+    kinds = sorted({f"{run.algo} on {run.benchmark}" for run in runs})
+    if len(kinds) > 1:
+        raise AnalysisError(f"{env}: runs of {' and '.join(kinds)}; analyse them one at a time")
+    if any(run.critic_params is None for run in runs):
+        raise AnalysisError(
+            f"{env}: the table does not record critic_params, which a study of two axes needs"
+        )
+    for name in ("critic_params", "utd"):
+        values = {getattr(run, name) for run in runs}
+        if len(values) < 3:
+            raise AnalysisError(
+                f"{env}: {len(values)} distinct {name}; a law over utd and model size needs at least "
+                "three of each"
+            )
+
+
+def curve_notes(runs: Sequence[Run]) -> list[str]:
+    """Return remarks on the seeds of these runs: exact copies, runs with one seed."""
+    notes = []
+    copies = sum(run.duplicates for run in runs)
+    if copies:
+        files = sum(run.duplicates > 0 for run in runs)
+        notes.append(
+            f"{copies} seed columns in {files} of {len(runs)} runs are exact copies of another seed"
+        )
+    single = [run.label for run in runs if run.returns.shape[1] < 2]
+    if single:
+        notes.append(
+            f"{len(single)} runs have one distinct seed, so their bootstrap has no spread: "
+            + "; ".join(single[:3])
+        )
+    return notes
 
 
 def one_run_per_place(runs: Sequence[Run]) -> None:
@@ -176,6 +256,7 @@ def _run(
         stopped=stopped,
         critic_width=key["critic_width"],
         critic_depth=key.get("critic_depth"),
+        action_repeat=key.pop("action_repeat", None) or 1,
         identity=tuple(value for name, value in key.items() if name != "run"),
     )
 

@@ -9,7 +9,10 @@ from importlib import resources
 from itertools import pairwise
 from typing import Literal
 
-from vs_laws import FORMULAS, SurfaceForm
+from vs_laws import FORMS
+
+DEFAULT_DELTA = 1e10
+"""δ in FLOPs per env step where the benchmark has no published value: paper 1's value on DMC."""
 
 LEVELS_PER_TASK = 20
 """Levels of one task in a study of two axes (arXiv:2508.14881)."""
@@ -67,7 +70,7 @@ class Settings:
     drop_duplicate_seeds: bool = True
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     last_steps: Mapping[str, int] = field(default_factory=dict)
-    form: SurfaceForm = "additive"
+    form: str = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
     passive_params: int = 0
@@ -96,18 +99,11 @@ class Settings:
         for name in ("actor_params", "passive_params"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.form not in FORMULAS or self.form == "nearest":
-            known = ", ".join(form for form in FORMULAS if form != "nearest")
+        if self.form not in FORMS or not FORMS[self.form].parameters(1):
+            known = ", ".join(name for name, form in FORMS.items() if form.parameters(1))
             raise ValueError(f"form must be one of {known}, got {self.form!r}")
         if self.bootstraps < 2:
             raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
-
-    @property
-    def hyperparameter_level_index(self) -> int:
-        """Position of the level at which B* and η* are fitted."""
-        if self.hyperparameter_level is None:
-            return len(self.levels) - 1
-        return self.levels.index(self.hyperparameter_level)
 
 
 def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:

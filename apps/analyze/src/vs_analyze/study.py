@@ -13,11 +13,17 @@ import numpy as np
 import vs_laws as laws
 from numpy.typing import NDArray
 
-from vs_analyze.hyperparameters import Hyperparameter, Hyperparameters, over_both, over_utd
+from vs_analyze.hyperparameters import (
+    Hyperparameter,
+    Hyperparameters,
+    Name,
+    over_both,
+    over_utd,
+)
 from vs_analyze.laws_file import TaskLaws
 from vs_analyze.levels import Levels, study_levels
 from vs_analyze.measure import Cell, Grid, measure, nearest_cells, only_cells
-from vs_analyze.runs import AnalysisError, Run, check_runs, curve_notes
+from vs_analyze.runs import AnalysisError, Run, check_runs, curve_notes, one_run_per_place
 from vs_analyze.settings import DEFAULT_DELTA, Settings, TaskFacts, task_facts
 from vs_analyze.td_errors import TdErrors
 
@@ -67,7 +73,7 @@ class TaskStudy:
         return self.laws.env
 
     @property
-    def places(self) -> dict[str, Floats]:
+    def places(self) -> dict[str, Any]:
         """Places of ``chosen`` by axis, each (n,)."""
         rows = np.array([cell.place(self.laws.axes) for cell in self.chosen])
         return {axis: rows[:, k] for k, axis in enumerate(self.laws.axes)}
@@ -103,7 +109,7 @@ class Study:
     tasks: tuple[TaskStudy, ...]
     fitted: tuple[Cell, ...]
     grids: tuple[Grid, ...]
-    shared: Mapping[str, laws.Fit]
+    shared: Mapping[Name, laws.Fit]
     data_fits: tuple[DataFit, ...]
     notes: tuple[str, ...]
     td_errors: tuple[TdErrors, ...] = ()
@@ -164,6 +170,8 @@ def analyze(
     if fitted and axes != ONE:
         raise AnalysisError("--fitted is for a study over utd alone; give all runs as the table")
     check_runs([*runs, *fitted], axes)
+    one_run_per_place(runs)
+    one_run_per_place(fitted)
     levels = study_levels([*runs, *fitted], settings, axes)
     if axes == ONE:
         settings = replace(settings, levels=next(iter(levels.values())))
@@ -275,7 +283,9 @@ def _scales(chosen: Mapping[str, Sequence[Cell]], settings: Settings) -> dict[st
     if settings.median_over != "utd and levels":
         return None
     return {
-        env: float(laws.sharing.task_medians(np.stack([cell.data for cell in cells]).reshape(1, -1))[0])
+        env: float(
+            laws.sharing.task_medians(np.stack([cell.data for cell in cells]).reshape(1, -1))[0]
+        )
         for env, cells in chosen.items()
     }
 

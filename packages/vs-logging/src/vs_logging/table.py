@@ -35,11 +35,13 @@ OPTIONAL_SCHEMA: dict[str, pl.DataType] = {
     "passive_critic_width": pl.Int64(),
     "passive_critic_params": pl.Int64(),
     "optimal_return": pl.Float64(),
+    "action_repeat": pl.Int64(),
 }
 """Columns with a fixed type that a table may have.
 
 ``optimal_return``, the raw return that counts as optimal on the run's task, is a fact and not a
-setting: it is constant within a run (null where unknown), but tells no runs apart.
+setting: it is constant within a run (null where unknown), but tells no runs apart. So is
+``action_repeat``, the env steps per decision of the agent (1 where unknown): updates happen per decision.
 """
 
 CONFIG_COLUMNS: tuple[str, ...] = (
@@ -63,7 +65,9 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
 )
 """The columns that distinguish runs; the last four are optional."""
 
-NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_", "optimal_return"})
+NULLABLE: frozenset[str] = frozenset(
+    {"critic_params", "critic_width", "return_", "optimal_return", "action_repeat"}
+)
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""
 
 
@@ -219,6 +223,7 @@ _RULES: dict[str, tuple[pl.Expr, str]] = {
     "seed": (pl.col("seed").is_not_null(), "an integer"),
     "env_step": (pl.col("env_step") >= 0, "an integer of at least 0"),
     "return_": (~pl.col("return_").is_infinite(), "a finite number, NaN or null"),
+    "action_repeat": (pl.col("action_repeat") >= 1, "a positive integer, or null"),
     "optimal_return": (pl.col("optimal_return").is_finite(), "a finite number, or null"),
 }
 
@@ -242,8 +247,9 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
     columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
     _check_constant(table.select("run", *columns), source)
-    if "optimal_return" in table.columns:  # unknown in older folders of the same run
-        _check_constant(table.select("run", "optimal_return").drop_nulls(), source)
+    for fact in ("optimal_return", "action_repeat"):  # unknown in older folders of the same run
+        if fact in table.columns:
+            _check_constant(table.select("run", fact).drop_nulls(), source)
 
 
 def _check_constant(columns: pl.DataFrame, source: str) -> None:
