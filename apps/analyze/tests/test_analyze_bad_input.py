@@ -51,7 +51,7 @@ def test_copies_of_one_seed_are_one_seed(fit, small):
 
 
 def test_one_utd(fit, small):
-    says(fit(small.filter(pl.col("utd") == 1)), "all runs have utd 1", "at least two values")
+    says(fit(small.filter(pl.col("utd") == 1)), "all runs have utd 1", "at least three values")
 
 
 def test_no_run_reaches_the_level(fit, small):

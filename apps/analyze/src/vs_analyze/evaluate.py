@@ -188,8 +188,8 @@ def evaluate(
             f"--hold-out {chosen} is for a study over utd alone; use each or budgets"
         )
     values = sorted({cell.utd for cell in (study.fitted or study.cells)})
-    if len(values) < 3:
-        raise AnalysisError(f"{len(values)} values of utd; holding one out needs at least three")
+    if len(values) < 4:
+        raise AnalysisError(f"{len(values)} values of utd; holding one out needs at least four")
     held = values[-1] if chosen == "largest" else values[0]
     rest = fit_cells(
         [cell for cell in study.cells if cell.utd != held],

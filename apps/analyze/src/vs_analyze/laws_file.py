@@ -177,7 +177,7 @@ def read_laws(path: Path) -> dict[str, TaskLaws]:
             f"{path}: laws.json version {version}, this program reads "
             f"{', '.join(map(str, readers))}; run `vs-analyze fit` again"
         )
-    if not document.get("tasks"):
+    if document.get("tasks") == {}:
         raise AnalysisError(f"{path}: no task in this laws.json; run `vs-analyze fit` again")
     try:
         return {env: readers[version](entry) for env, entry in document["tasks"].items()}

@@ -147,6 +147,12 @@ def check_runs(runs: Sequence[Run], axes: Sequence[str]) -> None:
             + " and ".join(f"{algo} on {benchmark}" for algo, benchmark in kinds)
             + "; analyse them one at a time"
         )
+    values = sorted({run.utd for run in runs})
+    if len(values) < 3 and not both:
+        shown = " and ".join(f"{value:g}" for value in values)
+        raise AnalysisError(
+            f"all runs have utd {shown}; a law over utd needs at least three values"
+        )
     for env in dict.fromkeys(run.env for run in runs):
         own = [run for run in runs if run.env == env]
         repeats = sorted({run.action_repeat for run in own})

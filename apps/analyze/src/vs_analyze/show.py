@@ -58,7 +58,7 @@ def fit_text(study: Study) -> str:
             law = task.batch_size
             parts += [f"B*({at}), {task.env}, from {law.source}", str(law.fit), ""]
     for entry in study.data_fits:
-        title = f"D_J({at}), {', '.join(entry.envs)}, env steps to level {entry.level:g}"
+        title = f"D_J({at}), env steps to level {entry.level:g}: {', '.join(entry.envs)}"
         parts += [title, str(entry.fit), ""]
     for task in study.tasks:
         if task.budget is not None:

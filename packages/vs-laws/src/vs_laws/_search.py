@@ -300,7 +300,7 @@ def _shares(shape: Shape, axes: int) -> Floats:
         return np.array(list(product(steps, repeat=axes)))
     terms = axes if shape == "floorless" else 1 + axes
     found = np.array([s for s in product(steps, repeat=terms - 1) if sum(s) < 1.0 + 1e-9])
-    found = found.reshape(-1, terms - 1)
+    found = found.reshape(len(found), terms - 1)
     rest = np.maximum(1.0 - found.sum(axis=1, keepdims=True), 0.0)
     full = np.concatenate([found, rest], axis=1)
     return np.concatenate([np.zeros_like(rest), full], axis=1) if shape == "floorless" else full

@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 import vs_logging as vslog
 from vs_analyze.cli import main
+from vs_analyze.evaluate import evaluate, held_out_runs
+from vs_analyze.figures import figures
+from vs_analyze.laws_file import read_laws
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings
-from vs_analyze.surface import analyze_surface, median_ratio
-from vs_analyze.surface_book import read_surface_tasks
-from vs_analyze.surface_evaluate import held_out_runs, leave_one_out
-from vs_analyze.surface_figures import surface_figures
-from vs_analyze.surface_show import sentences
+from vs_analyze.study import analyze
+from vs_analyze.tables import sentences
+from vs_laws import median_ratio
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def few() -> list[str]:
 
 @pytest.fixture(scope="module")
 def study(two_axes, settings):
-    return analyze_surface(load_runs(two_axes, settings, source="two_axes"), settings)
+    return analyze(load_runs(two_axes, settings, source="two_axes"), settings)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +65,11 @@ def test_held_out_runs_are_predicted_better_than_by_the_nearest_run(
     assert len(found.checks) == 3 * 5 + 2
     assert found.censored == 3
     for check in found.checks:
-        truth = plane.data(check.utd, check.critic_params, check.level)
-        assert check.measured == pytest.approx(truth, rel=0.03)
+        truth = plane.data(*check.place.values(), check.level)
+        assert check.measured.value == pytest.approx(truth, rel=0.03)
     # a score is what its definition says
     pairs = [c for c in found.checks if c.top]
-    error = np.array([c.predicted["nearest"] / c.measured - 1 for c in pairs])
+    error = np.array([c.predicted["nearest"].value / c.measured.value - 1 for c in pairs])
     assert top["nearest"].median == pytest.approx(np.median(np.abs(error)))
     assert top["nearest"].rms_log == pytest.approx(np.sqrt(np.mean(np.log1p(error) ** 2)))
 
@@ -79,14 +80,17 @@ def test_leave_one_out_does_not_see_what_it_predicts(two_axes, settings):
         run = two_axes["run"][0]
         slower = pl.when(pl.col("run") == run).then(pl.col("return_") * shift)
         table = two_axes.with_columns(return_=slower.otherwise("return_"))
-        study = analyze_surface(load_runs(table, settings, source="table"), settings)
-        found = leave_one_out(study)
-        return [c for c in found.checks if (c.utd, c.critic_params) == (1, 200_000)], found
+        study = analyze(load_runs(table, settings, source="table"), settings)
+        found = evaluate(study)
+        return [c for c in found.checks if tuple(c.place.values()) == (1, 200_000)], found
 
     before, whole = predicted(1.0)
     after, _ = predicted(0.995)
-    assert [c.predicted for c in before[:5]] == [c.predicted for c in after[:5]]
-    assert [c.measured for c in before] != [c.measured for c in after]
+    ours, theirs = (
+        [[e.value for e in c.predicted.values()] for c in checks[:5]] for checks in (before, after)
+    )
+    assert ours == theirs
+    assert [c.measured.value for c in before] != [c.measured.value for c in after]
     assert scores(whole, "all")["additive"].median < 0.03
     assert scores(whole, "all")["nearest"].rms_log > 0.1
 
@@ -94,8 +98,8 @@ def test_leave_one_out_does_not_see_what_it_predicts(two_axes, settings):
 def test_two_tasks_may_share_exponents(two_axes, settings):
     other = two_axes.with_columns(env=pl.lit("walker-walk"), run=pl.format("{}-walk", "run"))
     table = pl.concat([two_axes, other])
-    study = analyze_surface(load_runs(table, settings, source="both"), settings)
-    found = scores(leave_one_out(study), "top")
+    study = analyze(load_runs(table, settings, source="both"), settings)
+    found = scores(evaluate(study), "top")
     assert found["additive, shared exponents"].median < 0.03
     assert found["additive, shared exponents"].n == 32
 
@@ -112,15 +116,22 @@ def test_evaluate_command(two_axes_path, few, between, tmp_path, capsys):
     command = ["evaluate", two_axes_path, *few, "--held-out-runs", str(held)]
     main([*command, "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert [each["check"] for each in document["evaluations"]] == ["leave one out", "held-out runs"]
+    assert [each["hold_out"] for each in document["evaluations"]] == [
+        "leave one out",
+        "held-out runs",
+    ]
     assert document["evaluations"][1]["censored"] > 0
     main(command)
     assert "more censored and left out" in " ".join(capsys.readouterr().out.split())
 
 
-def test_held_out_runs_need_two_axes(paths, options, refused):
-    message = refused(["evaluate", paths["grid"], *options, "--held-out-runs", paths["fitted"]])
-    assert "--held-out-runs is for a study over utd and model size" in message
+def test_held_out_runs_over_utd_alone(paths, options, tasks, capsys):
+    main(["evaluate", paths["grid"], *options, "--held-out-runs", paths["fitted"], "--json"])
+    document = json.loads(capsys.readouterr().out)["evaluations"][1]
+    assert document["hold_out"] == "held-out runs"
+    score = {s["predictor"]: s for s in document["scores"] if s["levels"] == "all"}
+    assert score["additive"]["n"] == 2 * 7 * 6  # two tasks, seven utd, six levels
+    assert score["additive"]["median"] < 0.02 < score["nearest"]["p90"]
 
 
 def test_median_of_ratios_with_infinities():
@@ -138,7 +149,7 @@ def test_the_table_and_the_figure_show_one_median(study):
     task = replace(task, alone=task.alone | alone)
     (sentence,) = [s for s in sentences(task) if s.startswith("utd alone")]
     assert "data 30.0% more within the same FLOPs" in sentence
-    drawn = {figure.name: figure for figure in surface_figures(replace(study, tasks=(task,)))}
+    drawn = {figure.name: figure for figure in figures(replace(study, tasks=(task,)))}
     assert "σ: +30 %, " in drawn["strategies"].draw().axes[0].get_title()
 
 
@@ -167,7 +178,7 @@ def report(tmp_path_factory, two_axes_grid, few):
 def test_report_page(report):
     out, text = report
     words = " ".join(re.sub(r"<(svg|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL).split())
-    for phrase in ("Leave one out", "One axis alone", "TD-overfitting", "With ten times the budget",
+    for phrase in ("Held out: leave one out", "One axis alone", "TD-overfitting", "With ten times the budget",
                    "seeds in the mean", "11% more", "26% more", "10 bootstraps"):  # fmt: skip
         assert phrase in words
     names = {path.stem for path in (out / "figures").glob("*.svg")}
@@ -181,7 +192,7 @@ def test_report_page(report):
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert not re.findall(r"""(?:src|href)=["'](?![#])(?!data:)""", page)
-    assert list(read_surface_tasks(out / "laws.json")) == ["walker-run"]
+    assert list(read_laws(out / "laws.json")) == ["walker-run"]
 
 
 def test_surfaces_that_turn_or_what_to_install(report):

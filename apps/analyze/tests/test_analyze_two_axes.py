@@ -7,14 +7,15 @@ import polars as pl
 import pytest
 import vs_logging as vslog
 from vs_analyze.cli import main
+from vs_analyze.laws_file import read_laws
+from vs_analyze.levels import automatic_range
 from vs_analyze.measure import measure
-from vs_analyze.recommend import Question
+from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings, published2
-from vs_analyze.surface import analyze_surface, automatic_range
-from vs_analyze.surface_book import read_surface_tasks
-from vs_analyze.surface_recommend import recommend_surface
+from vs_analyze.study import analyze
 from vs_analyze.td_errors import td_errors
+from vs_laws.grid import width_of
 
 LEVELS = (300.0, 400.0, 500.0, 600.0, 700.0)
 DELTA = 2e10
@@ -33,24 +34,26 @@ def best_of(level, objective, limit=None):
 
 def test_fit_recovers_the_laws(plane, surface_laws):
     document = json.loads(surface_laws.read_text(encoding="utf-8"))
-    assert (document["version"], document["axes"]) == (2, ["utd", "critic_params"])
+    assert (document["version"], document["axes"]) == (3, ["utd", "critic_params"])
     assert document["sources"] == ["runs.parquet"]
-    (task,) = read_surface_tasks(surface_laws).values()
-    assert [entry.level for entry in task.levels] == pytest.approx(np.linspace(300, 700, 20))
-    assert (task.sigma_range, task.params_range) == ((1, 8), (200_000, 9_000_000))
-    top = task.level(700).data
-    assert float(top.law.sigma_exponent) == pytest.approx(0.9, abs=0.1)
-    assert float(top.law.params_exponent) == pytest.approx(0.6, abs=0.05)
-    assert float(top.law.d_min) == pytest.approx(6e4, rel=0.15)
-    assert np.shape(top.samples.d_min) == (10, 1)
+    (task,) = read_laws(surface_laws).values()
+    assert list(task.levels) == pytest.approx(np.linspace(300, 700, 20))
+    assert task.ranges == {"sigma": (1, 8), "critic_params": (200_000, 9_000_000)}
+    top = task.level(700)
+    assert top.parameters["sigma_exponent"].value == pytest.approx(0.9, abs=0.1)
+    assert top.parameters["critic_params_exponent"].value == pytest.approx(0.6, abs=0.05)
+    assert top.parameters["d_min"].value == pytest.approx(6e4, rel=0.15)
+    assert np.shape(top.draws.d_min) == (10, 1)
     assert top.verdict == "supported"
     sigma, params = (v.ravel() for v in np.meshgrid([1.5, 3.0, 6.0], [4e5, 3e6]))
-    assert top.law(sigma, params) == pytest.approx(plane.data(sigma, params, 700), rel=0.02)
-    assert task.batch_size.law(sigma, params) == pytest.approx(
+    assert top.law(sigma=sigma, critic_params=params) == pytest.approx(
+        plane.data(sigma, params, 700), rel=0.02
+    )
+    assert task.batch_size.law(sigma=sigma, critic_params=params) == pytest.approx(
         plane.batch_size(sigma, params), rel=0.04
     )
-    assert task.width(700_000) == pytest.approx(256)
-    assert task.width(36_000_000) == pytest.approx(2048)
+    assert width_of(700_000, task.widths) == pytest.approx(256)
+    assert width_of(36_000_000, task.widths) == pytest.approx(2048)
     assert "With ten times the budget" in task.growth
 
 
@@ -61,10 +64,10 @@ def test_widths_are_those_of_the_depth_that_was_run_most(two_axes):
         critic_width=sixteen.then(512).otherwise(pl.col("critic_width")),
     )
     settings = Settings(bootstraps=4, levels=(700.0,))
-    (task,) = analyze_surface(load_runs(deep, settings, source="deep"), settings).tasks
+    (task,) = analyze(load_runs(deep, settings, source="deep"), settings).tasks
     assert task.laws.depth == 2
-    assert task.laws.width(9_000_000) == pytest.approx(512 * (9 / 2.5) ** 0.5)
-    found = recommend_surface(task.laws, Question(level=700.0))
+    assert width_of(9_000_000, task.laws.widths) == pytest.approx(512 * (9 / 2.5) ** 0.5)
+    found = recommend(task.laws, Question(level=700.0))
     assert found.shape.endswith(" x 2")
     assert f"-> width {found.shape}" in str(found)
 
@@ -119,39 +122,40 @@ def test_an_optimum_outside_the_runs_is_not_sold_as_interior(surface_laws, capsy
 def test_recommendations_that_have_no_answer(surface_laws, refused):
     command = ["recommend", str(surface_laws)]
     assert "the fitted levels are" in refused([*command, "--level", "650"])
-    assert "within the limit" in refused([*command, "--level", "700", "--data", "100"])
-    assert "within the limit" in refused([*command, "--level", "700", "--compute", "100"])
+    assert "meets the limit" in refused([*command, "--level", "700", "--data", "100"])
+    assert "meets the limit" in refused([*command, "--level", "700", "--compute", "100"])
     assert "does not reach level 300" in refused([*command, "--budget", "1e10"])
 
 
 def test_best_batch_sizes_come_from_a_grid(plane, two_axes_grid):
     settings = Settings(levels=LEVELS, bootstraps=6)
-    (task,) = analyze_surface(load_runs(two_axes_grid, settings, source="grid"), settings).tasks
+    (task,) = analyze(load_runs(two_axes_grid, settings, source="grid"), settings).tasks
     assert len(task.cells) == 48
     assert len(task.chosen) == 16
-    found = [estimate.value for estimate in task.batch.estimates]
-    assert found == pytest.approx(plane.batch_size(task.sigma, task.params), rel=0.02)
-    law, samples = task.batch.law.law, task.batch.law.samples
-    assert law(3.0, 1e6) == pytest.approx(plane.batch_size(3.0, 1e6), rel=0.05)
-    assert np.shape(samples(3.0, 1e6)) == (6, 1)
+    found = [estimate.value for estimate in task.batch_size.estimates]
+    assert found == pytest.approx(plane.batch_size(*task.places.values()), rel=0.02)
+    fit, at = task.batch_size.fit, {"sigma": 3.0, "critic_params": 1e6}
+    assert fit.law(**at) == pytest.approx(plane.batch_size(3.0, 1e6), rel=0.05)
+    assert np.shape(fit.draws(**at)) == (6, 1)
     assert [c.run.batch_size for c in task.chosen] == pytest.approx(
-        plane.batch_size(task.sigma, task.params), rel=0.02
+        plane.batch_size(*task.places.values()), rel=0.02
     )
 
 
 def test_published_batch_size_changes_only_the_flops(plane, two_axes):
     base = Settings(levels=LEVELS, bootstraps=4, delta=DELTA)
     runs = load_runs(two_axes, base, source="table")
-    (ours,) = analyze_surface(runs, base).tasks
-    (theirs,) = analyze_surface(
+    (ours,) = analyze(runs, base).tasks
+    (theirs,) = analyze(
         runs, Settings(levels=LEVELS, bootstraps=4, delta=DELTA, batch_size="published")
     ).tasks
-    at = (2.0, 1e6)
-    mine, _ = ours.laws.compute()
-    other, _ = theirs.laws.compute()
-    assert mine.data(*at) == pytest.approx(other.data(*at))
-    assert other.per_step(*at) == pytest.approx(10 * 1e6 * 256 * 2.0)
-    assert mine.per_step(*at) == pytest.approx(10 * 1e6 * plane.batch_size(*at) * 2.0, rel=0.04)
+    at = {"sigma": 2.0, "critic_params": 1e6}
+    mine, other = ours.laws.cost(), theirs.laws.cost()
+    assert mine.steps(**at) == pytest.approx(other.steps(**at))
+    assert other.per_step(**at) == pytest.approx(10 * 1e6 * 256 * 2.0)
+    assert mine.per_step(**at) == pytest.approx(
+        10 * 1e6 * plane.batch_size(2.0, 1e6) * 2.0, rel=0.04
+    )
 
 
 def test_stopped_seeds_reach_what_they_passed_and_are_censored_above(plane, two_axes):
@@ -160,7 +164,8 @@ def test_stopped_seeds_reach_what_they_passed_and_are_censored_above(plane, two_
     (run,) = load_runs(stopping, settings, source="stopping")
     assert run.stopped is not None
     assert run.stopped.all()
-    (cell,) = measure([run], settings, np.random.default_rng(0))
+    levels = {plane.env: settings.levels}
+    (cell,) = measure([run], levels, bootstraps=5, rng=np.random.default_rng(0))
     truth = plane.data(2.0, 700_000, np.array([400.0, 500.0]))
     assert cell.data[:2] == pytest.approx(truth, rel=0.02)
     assert cell.data[2] == np.inf
@@ -175,7 +180,8 @@ def test_evaluations_after_the_last_step_are_left_out(plane):
     settings = Settings(levels=(400.0, 600.0), last_steps={plane.env: int(at), "other": 1})
     (run,) = load_runs(curves, settings, source="cut")
     assert 0.99 * at < run.steps[-1] <= at
-    (cell,) = measure([run], settings, np.random.default_rng(0))
+    levels = {plane.env: settings.levels}
+    (cell,) = measure([run], levels, bootstraps=5, rng=np.random.default_rng(0))
     assert cell.data[0] == pytest.approx(plane.data(2.0, 700_000, 400.0), rel=0.02)
     assert cell.data[1] == np.inf
 
@@ -219,11 +225,11 @@ def test_refusals(plane, two_axes, two_axes_path, tmp_path, refused):
 
 def test_laws_of_the_other_kind(plane, surface_laws, tmp_path, refused):
     document = json.loads(surface_laws.read_text(encoding="utf-8"))
-    del document["tasks"][plane.env]["params_range"]
+    del document["tasks"][plane.env]["ranges"]
     (tmp_path / "laws.json").write_text(json.dumps(document))
     message = refused(["recommend", str(tmp_path / "laws.json"), "--level", "700"])
     assert "damaged" in message
-    assert "params_range" in message
+    assert "ranges" in message
 
 
 def test_td_errors_follow_their_law(two_axes_grid):
@@ -260,4 +266,4 @@ def test_passive_slopes_are_those_of_each_width(two_axes_grid):
 
 def test_no_runs():
     with pytest.raises(AnalysisError, match="no runs"):
-        analyze_surface([], Settings())
+        analyze([], Settings())
