@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from vs_laws import SurfaceLaw, Verdict, fit_surface, fit_surfaces
-from vs_laws.surfaces import LogPolynomial, NearestRun, ProductSurface
+from vs_laws import (
+    DataLaw,
+    LogQuadratic,
+    NearestRun,
+    PowerLaw,
+    ProductLaw,
+    Verdict,
+    fit_data_law,
+    solve_data_laws,
+)
 
 CURVES = Path(__file__).resolve().parents[3] / "../shared/curves"
 LEVELS = {  # base, top (worst run's final isotonic return), cut: arXiv:2508.14881
@@ -20,7 +28,8 @@ LEVELS = {  # base, top (worst run's final isotonic return), cut: arXiv:2508.148
 SIGMA, PARAMS = (
     v.ravel() for v in np.meshgrid([1.0, 2, 4, 8], [2e5, 6e5, 2.3e6, 8.8e6, 3.4e7], indexing="ij")
 )
-TRUTH = SurfaceLaw(2e5, 1.5e5, 0.8, 4e7, 0.45)
+AXES = ("sigma", "critic_params")
+TRUTH = DataLaw(2e5, [1.5e5, 4e7], [0.8, 0.45], axes=AXES)
 
 
 def crossing(returns, critic_loss, levels, cut):
@@ -110,7 +119,7 @@ def rival(form, sigma, params, y, log, starts, seed):
 def test_no_published_fit_is_worse_than_many_starts(published, loss):
     """All 160 fits of the paper's form, each against 6 starts; the benchmark uses 64."""
     for task, (sigma, params, D) in published.items():
-        reached = fit_surfaces(sigma, params, D, loss=loss)[1]
+        reached = solve_data_laws(D, sigma=sigma, critic_params=params, loss=loss)[1]
         for level, row in enumerate(D):
             known = np.isfinite(row)
             other = rival(
@@ -124,29 +133,40 @@ def test_no_published_fit_is_worse_than_many_starts(published, loss):
 def test_no_noisy_fit_is_worse_than_many_starts(form, loss):
     rng = np.random.default_rng(5)
     noise = rng.normal(size=(6, SIGMA.size)) * np.array([0.01, 0.1, 0.1, 0.3, 0.3, 0.8])[:, None]
-    D = TRUTH(SIGMA, PARAMS) * np.exp(noise)
-    reached = fit_surfaces(SIGMA, PARAMS, D, form=form, loss=loss)[1]
+    D = TRUTH(sigma=SIGMA, critic_params=PARAMS) * np.exp(noise)
+    reached = solve_data_laws(D, sigma=SIGMA, critic_params=PARAMS, form=form, loss=loss)[1]
     for k, row in enumerate(D):
         assert reached[k] <= rival(form, SIGMA, PARAMS, row, loss == "log", 12, k) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("loss", ["log", "plain"])
 def test_recovers_noiseless_laws(loss):
-    found = fit_surface(SIGMA, PARAMS, TRUTH(SIGMA, PARAMS), loss=loss)
-    for name, value in vars(TRUTH).items():
-        assert found.parameters[name].value == pytest.approx(value, rel=1e-5), name
-    assert found.parameters["params_scale"].value == pytest.approx((4e7 / 2e5) ** (1 / 0.45))
-    power = SurfaceLaw(0.0, 1.5e5, 0.8, 4e7, 0.45)(SIGMA, PARAMS)
-    free = fit_surface(SIGMA, PARAMS, power, loss=loss)
+    found = fit_data_law(
+        TRUTH(sigma=SIGMA, critic_params=PARAMS), sigma=SIGMA, critic_params=PARAMS, loss=loss
+    )
+    for name, value in TRUTH.parameters().items():
+        assert found.parameters[name].value == pytest.approx(float(value), rel=1e-5), name
+    assert found.parameters["critic_params_scale"].value == pytest.approx((4e7 / 2e5) ** (1 / 0.45))
+    law = DataLaw(0.0, [1.5e5, 4e7], [0.8, 0.45], axes=AXES)
+    power = law(sigma=SIGMA, critic_params=PARAMS)
+    free = fit_data_law(power, sigma=SIGMA, critic_params=PARAMS, loss=loss)
     assert free.parameters["d_min"].at_bound
     assert free.verdict is Verdict.UNIDENTIFIED
-    bare = fit_surface(SIGMA, PARAMS, power, loss=loss, form="floorless")
+    bare = fit_data_law(power, sigma=SIGMA, critic_params=PARAMS, loss=loss, form="floorless")
     assert bare.verdict is Verdict.SUPPORTED
     assert "d_min" not in bare.parameters
-    product = ProductSurface(9e5, 0.3, 0.8, 0.4, 0.6, 1.0, 2e5)
-    found = fit_surface(SIGMA, PARAMS, product(SIGMA, PARAMS), form="product", loss=loss)
+    product = ProductLaw(9e5, [0.3, 0.4], [0.8, 0.6], [1.0, 2e5], axes=AXES)
+    found = fit_data_law(
+        product(sigma=SIGMA, critic_params=PARAMS),
+        sigma=SIGMA,
+        critic_params=PARAMS,
+        form="product",
+        loss=loss,
+    )
     np.testing.assert_allclose(
-        found.predict([3.0, 20.0], [1e6, 1e9]).value, product([3.0, 20.0], [1e6, 1e9]), rtol=1e-5
+        found.predict(sigma=[3.0, 20.0], critic_params=[1e6, 1e9]).value,
+        product(sigma=[3.0, 20.0], critic_params=[1e6, 1e9]),
+        rtol=1e-5,
     )
     assert found.parameters["d_min"].value == pytest.approx(9e5 * 0.3 * 0.4, rel=1e-5)
     a = found.parameters["sigma_scale"].value
@@ -155,42 +175,49 @@ def test_recovers_noiseless_laws(loss):
 
 def test_log_polynomials_are_least_squares():
     rng = np.random.default_rng(1)
-    D = TRUTH(SIGMA, PARAMS) * np.exp(0.1 * rng.normal(size=SIGMA.size))
+    D = TRUTH(sigma=SIGMA, critic_params=PARAMS) * np.exp(0.1 * rng.normal(size=SIGMA.size))
     x, z = np.log(SIGMA), np.log(PARAMS)
     for form, columns in {
         "log_linear": [np.ones_like(x), x, z],
         "log_quadratic": [np.ones_like(x), x, z, x * x, x * z, z * z],
     }.items():
         solution = np.linalg.lstsq(np.stack(columns, 1), np.log(D), rcond=None)[0]
-        fit = fit_surface(SIGMA, PARAMS, D, form=form)
-        assert isinstance(fit.law, LogPolynomial)
-        np.testing.assert_allclose([p.value for p in fit.parameters.values()], solution, rtol=1e-6)
+        fit = fit_data_law(D, sigma=SIGMA, critic_params=PARAMS, form=form)
+        assert isinstance(fit.law, PowerLaw if form == "log_linear" else LogQuadratic)
+        found = [p.value for p in fit.parameters.values()]
+        found[0] = np.log(found[0]) if form == "log_linear" else found[0]
+        np.testing.assert_allclose(found, solution, rtol=1e-6)
         residual = np.log(D) - np.stack(columns, 1) @ solution
         assert fit.loss == pytest.approx(np.mean(residual**2))
         np.testing.assert_allclose(fit.residuals, residual, atol=1e-9)
         # t interval of a coefficient, by the textbook
         inverse = np.linalg.inv(np.stack(columns, 1).T @ np.stack(columns, 1))
         error = np.sqrt(residual @ residual / (x.size - len(solution)) * inverse[1, 1])
-        assert fit.parameters["sigma_slope"].std_error == pytest.approx(error, rel=1e-3)
+        name = "sigma_exponent" if form == "log_linear" else "sigma_slope"
+        assert fit.parameters[name].std_error == pytest.approx(error, rel=1e-3)
 
 
 def test_nearest_run():
-    law = NearestRun(np.array([1.0, np.nan, 4.0]), np.array([1.0, 2, 4]), np.array([1e5, 1e5, 1e5]))
+    law = NearestRun([1.0, np.nan, 4.0], [[1.0, 1e5], [2, 1e5], [4, 1e5]], axes=AXES)
     # σ = 2 has no D; it is equally far from both others
-    np.testing.assert_allclose(law([1.1, 2.0, 9.0], 1e5), [1.0, 2.0, 4.0])
-    fit = fit_surface([1, 2, 4], [1e5, 1e6, 1e5], [1.0, 2.0, 4.0], form="nearest")
-    np.testing.assert_allclose(fit.predict(2.0, [[2e5], [9e5]]).value, [[2.0], [2.0]])
+    np.testing.assert_allclose(law(sigma=[1.1, 2.0, 9.0], critic_params=1e5), [1.0, 2.0, 4.0])
+    fit = fit_data_law(
+        [1.0, 2.0, 4.0], sigma=[1, 2, 4], critic_params=[1e5, 1e6, 1e5], form="nearest"
+    )
+    np.testing.assert_allclose(
+        fit.predict(sigma=2.0, critic_params=[[2e5], [9e5]]).value, [[2.0], [2.0]]
+    )
     assert not fit.supported
 
 
 def test_censored_points_are_left_out_of_their_row_only():
-    D = np.tile(TRUTH(SIGMA, PARAMS), (3, 1))
+    D = np.tile(TRUTH(sigma=SIGMA, critic_params=PARAMS), (3, 1))
     D[1, 0], D[2, 3:] = np.inf, np.nan
-    law, loss = fit_surfaces(SIGMA, PARAMS, D)
-    assert isinstance(law, SurfaceLaw)
-    np.testing.assert_allclose(np.asarray(law.params_exponent)[:2, 0], 0.45, rtol=1e-5)
+    law, loss = solve_data_laws(D, sigma=SIGMA, critic_params=PARAMS)
+    assert isinstance(law, DataLaw)
+    np.testing.assert_allclose(law.exponent[:2, 0, 1], 0.45, rtol=1e-5)
     assert np.isnan(loss[2])
-    fit = fit_surface(SIGMA, PARAMS, D[1], samples=D[:2])
+    fit = fit_data_law(D[1], sigma=SIGMA, critic_params=PARAMS, draws=D[:2])
     assert np.isnan(fit.residuals[0])
     assert "1 of 20 points" in fit.notes[0]
 
@@ -198,79 +225,94 @@ def test_censored_points_are_left_out_of_their_row_only():
 def test_bootstrap_intervals_cover_and_axes_are_judged_apart():
     rng = np.random.default_rng(2)
     noise = 0.04 * rng.normal(size=(60, SIGMA.size))
-    D = TRUTH(SIGMA, PARAMS)
-    fit = fit_surface(SIGMA, PARAMS, D, samples=D * np.exp(noise))
+    D = TRUTH(sigma=SIGMA, critic_params=PARAMS)
+    fit = fit_data_law(D, sigma=SIGMA, critic_params=PARAMS, draws=D * np.exp(noise))
     assert fit.verdict is Verdict.SUPPORTED
-    point = fit.predict(16.0, 1e8)
+    point = fit.predict(sigma=16.0, critic_params=1e8)
     assert point.low < point.value < point.high
     assert fit.bootstraps == 60
-    assert fit.parameters["params_exponent"].low < 0.45 < fit.parameters["params_exponent"].high
+    assert fit.parameters["critic_params_exponent"].low < 0.45
+    assert fit.parameters["critic_params_exponent"].high > 0.45
     only_sigma = 2e5 + 3e5 * SIGMA**-0.8
     noisy = only_sigma * np.exp(noise[0])
-    flat = fit_surface(SIGMA, PARAMS, noisy, samples=noisy * np.exp(noise))
-    assert flat.axes["critic_params"].verdict is Verdict.FLAT
+    flat = fit_data_law(noisy, sigma=SIGMA, critic_params=PARAMS, draws=noisy * np.exp(noise))
+    assert flat.judgements["critic_params"].verdict is Verdict.FLAT
     assert "no dependence on N beyond noise" in str(flat)
-    assert flat.axes["sigma"].verdict is not Verdict.FLAT
-    rising = fit_surface(SIGMA, PARAMS, D * PARAMS**0.5, samples=D * PARAMS**0.5 * np.exp(noise))
-    assert rising.axes["critic_params"].verdict is Verdict.NON_MONOTONE
+    assert flat.judgements["sigma"].verdict is not Verdict.FLAT
+    rising = fit_data_law(
+        D * PARAMS**0.5, sigma=SIGMA, critic_params=PARAMS, draws=D * PARAMS**0.5 * np.exp(noise)
+    )
+    assert rising.judgements["critic_params"].verdict is Verdict.NON_MONOTONE
     three = SIGMA < 8
-    few = fit_surface(SIGMA[three], PARAMS[three], D[three])
-    assert few.axes["sigma"].verdict is Verdict.TOO_FEW_LEVELS
+    few = fit_data_law(D[three], sigma=SIGMA[three], critic_params=PARAMS[three])
+    assert few.judgements["sigma"].verdict is Verdict.TOO_FEW_LEVELS
 
 
 def test_shared_exponents():
-    other = SurfaceLaw(5e4, 4e5, 0.8, 9e6, 0.45)
+    other = DataLaw(5e4, [4e5, 9e6], [0.8, 0.45], axes=AXES)
     sigma, params = np.tile(SIGMA, 2), np.concatenate([PARAMS, 1.1 * PARAMS])
     tasks = ["a"] * 20 + ["b"] * 20
-    D = np.concatenate([TRUTH(SIGMA, PARAMS), other(SIGMA, 1.1 * PARAMS)])
-    fit = fit_surface(sigma, params, D, tasks=tasks)
+    D = np.concatenate(
+        [TRUTH(sigma=SIGMA, critic_params=PARAMS), other(sigma=SIGMA, critic_params=1.1 * PARAMS)]
+    )
+    fit = fit_data_law(D, sigma=sigma, critic_params=params, tasks=tasks)
     assert fit.parameters["sigma_exponent"].value == pytest.approx(0.8, rel=1e-4)
     assert fit.parameters["d_min[b]"].value == pytest.approx(5e4, rel=1e-3)
     np.testing.assert_allclose(
-        fit.predict(3.0, 1e6).value, [TRUTH(3.0, 1e6), other(3.0, 1e6)], rtol=1e-5
+        fit.predict(sigma=3.0, critic_params=1e6).value,
+        [TRUTH(sigma=3.0, critic_params=1e6), other(sigma=3.0, critic_params=1e6)],
+        rtol=1e-5,
     )
-    assert fit.predict(3.0, 1e6, group="b").value.shape == ()
+    assert fit.predict(sigma=3.0, critic_params=1e6, task="b").value > 0
     rng = np.random.default_rng(0)
     rough = D * np.exp(0.1 * rng.normal(size=(3, 40)))
-    _, loss = fit_surfaces(sigma, params, rough, tasks=tasks)
+    _, loss = solve_data_laws(rough, sigma=sigma, critic_params=params, tasks=tasks)
     for k, row in enumerate(rough):
         # tasks on their own fit at least as well, and no perturbed pair of exponents fits better
         apart = [
-            fit_surface(SIGMA, PARAMS, row[:20]).loss,
-            fit_surface(SIGMA, 1.1 * PARAMS, row[20:]).loss,
+            fit_data_law(row[:20], sigma=SIGMA, critic_params=PARAMS).loss,
+            fit_data_law(row[20:], sigma=SIGMA, critic_params=1.1 * PARAMS).loss,
         ]
         assert np.mean(apart) <= loss[k]
-        joint = fit_surface(sigma, params, row, tasks=tasks, samples=rough)
+        joint = fit_data_law(row, sigma=sigma, critic_params=params, tasks=tasks, draws=rough)
         assert joint.loss == pytest.approx(loss[k])
-        assert joint.samples is not None
+        assert joint.draws is not None
 
 
 def test_one_named_task_is_a_task_like_others():
-    fit = fit_surface(SIGMA, PARAMS, TRUTH(SIGMA, PARAMS), tasks=["a"] * 20)
+    fit = fit_data_law(
+        TRUTH(sigma=SIGMA, critic_params=PARAMS),
+        sigma=SIGMA,
+        critic_params=PARAMS,
+        tasks=["a"] * 20,
+    )
     assert fit.parameters["d_min[a]"].value == pytest.approx(2e5, rel=1e-3)
-    assert fit.predict(3.0, 1e6).value.shape == (1,)
-    assert fit.predict(3.0, 1e6, group="a").value == pytest.approx(float(TRUTH(3.0, 1e6)))
-    rows = TRUTH(SIGMA, PARAMS) * np.array([[1.0], [2.0], [3.0]])
-    law, _ = fit_surfaces(SIGMA, PARAMS, rows, tasks=["a"] * 20)
-    assert isinstance(law, SurfaceLaw)
+    assert fit.predict(sigma=3.0, critic_params=1e6).value.shape == (1,)
+    assert fit.predict(sigma=3.0, critic_params=1e6, task="a").value == pytest.approx(
+        float(TRUTH(sigma=3.0, critic_params=1e6))
+    )
+    rows = TRUTH(sigma=SIGMA, critic_params=PARAMS) * np.array([[1.0], [2.0], [3.0]])
+    law, _ = solve_data_laws(rows, sigma=SIGMA, critic_params=PARAMS, tasks=["a"] * 20)
+    assert isinstance(law, DataLaw)
     assert np.shape(law.d_min) == (3, 1, 1)
-    assert law(SIGMA, PARAMS)[:, 0] == pytest.approx(rows)
+    assert law(sigma=SIGMA, critic_params=PARAMS)[:, 0] == pytest.approx(rows)
 
 
 def test_reports_and_refusals():
-    fit = fit_surface(SIGMA, PARAMS, TRUTH(SIGMA, PARAMS))
+    fit = fit_data_law(TRUTH(sigma=SIGMA, critic_params=PARAMS), sigma=SIGMA, critic_params=PARAMS)
     summary: Any = fit.to_dict()
-    assert summary["axes"]["sigma"]["verdict"] == "supported"
+    assert summary["judgements"]["sigma"]["verdict"] == "supported"
     assert "critic_params: supported" in str(fit)
     refused: list[Any] = [
-        ((SIGMA, PARAMS[:-1], SIGMA), {}, "critic_params has 19 points"),
+        ((SIGMA, PARAMS[:-1], SIGMA), {}, "critic_params has 19 points, expected 20"),
         ((SIGMA, PARAMS, SIGMA), {"form": "cubic"}, "form must be one of"),
         ((SIGMA, PARAMS, SIGMA), {"form": "log_linear", "loss": "plain"}, "use loss='log'"),
         ((SIGMA, PARAMS, SIGMA), {"form": "log_linear", "tasks": ["a"] * 20}, "no exponents"),
         ((SIGMA[3:7], PARAMS[3:7], SIGMA[3:7]), {}, "needs at least as many points"),
     ]
     for arguments, options, message in refused:
+        sigma, params, D = arguments
         with pytest.raises(ValueError, match=re.escape(message)):
-            fit_surface(*arguments, **options)
+            fit_data_law(D, sigma=sigma, critic_params=params, **options)
     with pytest.raises(ValueError, match="critic_params must be positive"):
-        fit.predict(1.0, -1.0)
+        fit.predict(sigma=1.0, critic_params=-1.0)

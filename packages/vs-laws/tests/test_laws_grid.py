@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vs_laws.hyperparameters import (
+from vs_laws.grid import (
     Edge,
     best_configuration,
     fit_hyperparameter_law,
     grid_optimum,
     middle_level,
+    nearest,
     round_batch_size,
+    width_of,
 )
 
 RATES = np.array([1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3])
@@ -42,7 +44,7 @@ def test_means_are_the_stated_ones():
     steps = np.stack([bowl(64, 4e-4)[0], bowl(256, 4e-4)[0]])
     assert optimum(steps).batch_size.value == pytest.approx(128)
     assert optimum(steps, mean="arithmetic").batch_size.value == pytest.approx(160)
-    assert optimum(steps).batch_size.samples == pytest.approx([64, 256])
+    assert optimum(steps).batch_size.draws == pytest.approx([64, 256])
     assert "geometric" in optimum(steps).batch_size.notes[0]
 
 
@@ -66,7 +68,7 @@ def test_censored_and_absent_configurations_never_win(seed, share):
             finite = [(d, b) for d, b in zip(row, BATCHES, strict=True) if np.isfinite(d)]
             best += [min(finite)[1]] if finite else []
         expected = np.exp(np.mean(np.log(best))) if best else np.nan
-        assert found.batch_size.samples[k] == pytest.approx(expected, nan_ok=True)
+        assert found.batch_size.draws[k] == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_row_without_any_run_that_reached_the_level_is_missing():
@@ -84,7 +86,7 @@ def test_a_row_without_any_run_that_reached_the_level_is_missing():
 def test_nothing_reached_is_nan_and_explicit():
     found = optimum(np.full((3, 5, 5), np.inf)).batch_size
     assert np.isnan(found.value)
-    assert np.isnan(found.samples).all()
+    assert np.isnan(found.draws).all()
     assert found.unreached == 1
     with pytest.raises(ValueError, match="lower threshold"):
         best_configuration(np.full((3, 5, 5), np.inf), learning_rates=RATES, batch_sizes=BATCHES)
@@ -139,7 +141,7 @@ def test_law_over_tasks_recovers_the_exponent_and_carries_the_bootstraps():
             tasks.append(task)
             optima.append(optimum(steps).batch_size)
     fit = fit_hyperparameter_law(sigma, optima, tasks=tasks)
-    exponent = fit.parameters["exponent"]
+    exponent = fit.parameters["sigma_exponent"]
     assert exponent.value == pytest.approx(-0.5, abs=0.1)
     assert exponent.low < -0.5 < exponent.high
     assert fit.parameters["coefficient[a]"].value == pytest.approx(256, rel=0.2)
@@ -160,8 +162,8 @@ def test_law_names_edges_and_refuses_a_mixture():
 def test_rounding():
     assert round_batch_size([706.4, 355.6, 282.9, 3.0]).tolist() == [704, 352, 288, 16]
     assert round_batch_size([90, 91, 0.3], to="power of two").tolist() == [64, 128, 1]
-    for bad in (0.0, np.nan, np.inf):
-        with pytest.raises(ValueError, match="positive and finite"):
+    for bad in (0.0, np.nan, np.inf, 1e300):
+        with pytest.raises(ValueError, match="positive and below"):
             round_batch_size(bad)
     with pytest.raises(ValueError, match="positive integer"):
         round_batch_size(3.0, to=0)
@@ -186,3 +188,23 @@ def test_bad_input(change, message):
     }
     with pytest.raises(ValueError, match=message):
         grid_optimum(**{**good, **change})
+
+
+def test_the_nearest_place_is_that_in_log_distance():
+    places = {"batch_size": [64, 256, 64], "learning_rate": [1e-3, 1e-3, 1e-4]}
+    assert nearest(places, {"batch_size": 120, "learning_rate": 9e-4}) == 0
+    assert nearest(places, {"batch_size": [129, 64], "learning_rate": [1e-3, 2e-4]}).tolist() == [
+        1,
+        2,
+    ]
+    assert nearest(places, {"batch_size": 1e4, "learning_rate": np.nan}) == 1
+    with pytest.raises(ValueError, match="the target batch_size"):
+        nearest(places, {"batch_size": 64})
+
+
+def test_width_of_a_parameter_count():
+    known = [(2e5, 128.0), (8e5, 256.0)]
+    assert width_of(4e5, known) == pytest.approx(128 * 2**0.5)
+    assert width_of(3.2e6, known) == pytest.approx(512)
+    assert width_of(5e4, known) == pytest.approx(64)
+    assert width_of(1e6, []) is None

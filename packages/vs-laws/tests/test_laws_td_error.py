@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vs_laws import fit_td_error, largest_batch, width_slopes
+from vs_laws.td_error import fit_td_error, largest_batch, mean_slopes, width_slopes
 
 CURVES = Path(__file__).resolve().parents[3] / "../shared/curves"
 B, N, S = (
@@ -79,6 +79,21 @@ def test_width_slopes_are_least_squares():
     both = width_slopes({"main": main, "passive": passive}, main**-0.5 * passive**-0.2)
     assert both["main"].value == pytest.approx(-0.5)
     assert both["passive"].value == pytest.approx(-0.2)
+
+
+def test_mean_slopes_are_the_means_of_single_fits():
+    rng = np.random.default_rng(4)
+    w = np.array([128.0, 256, 512])
+    main, passive = np.tile(w, 3), np.repeat(w, 3)
+    y = main**-0.4 * passive**-0.1 * np.exp(0.1 * rng.normal(size=9))
+    y[0] = np.nan
+    found = mean_slopes({"main": main, "passive": passive}, y)
+    for name, (own, other) in {"main": (main, passive), "passive": (passive, main)}.items():
+        slopes = []
+        for value in w:
+            here = (other == value) & np.isfinite(y)
+            slopes.append(np.polyfit(np.log(own[here]), np.log(y[here]), 1)[0])
+        assert found[name] == pytest.approx(np.mean(slopes))
 
 
 @pytest.mark.parametrize(
