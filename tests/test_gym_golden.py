@@ -189,6 +189,7 @@ def test_our_defaults_support_every_law_with_finite_intervals(tables):
         *(
             (f"{name} {task.env}", fit)
             for task in study.tasks
+            if task.budget is not None
             for name, fit in task.budget.fits.items()
         ),
     ]

@@ -272,10 +272,11 @@ class Fit:
         Raises:
             KeyError, TypeError, ValueError: if an entry is missing or of another kind.
         """
-        plain = {name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")}
-        numbers = {
-            name: float(from_json_numbers(entry[name])) for name in ("loss", "r2_log", "dof")
+        plain: dict[str, Any] = {
+            name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")
         }
+        for name in ("loss", "r2_log", "dof"):
+            plain[name] = float(from_json_numbers(entry[name]))
         draws, covariance = entry["draws"], entry["covariance"]
         return cls(
             **plain,
