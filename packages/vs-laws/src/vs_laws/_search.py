@@ -33,7 +33,7 @@ MAX_AXES = 4
 _GRID = {1: 64, 2: 16, 3: 8, 4: 5}  # exponents per axis
 _DIVISIONS = {2: 10, 3: 6, 4: 4}  # of the lattice of shares
 _LOGITS = np.linspace(-24.0, 12.0, 73)  # one axis: a floor or a term may be seen at one point alone
-_STARTS = 10  # local minima of a profile that are polished, per data set
+_STARTS = {1: 10}  # local minima of a profile that are polished, per data set; else 4
 _TRACE = 0.01  # share at which an absent term is tried again
 _FIRST, _LAST = 60, 300  # Newton steps from every start, and from the best of each data set
 _CHUNK = {1: 512}  # data sets per pass; bounds memory to about 100 MB
@@ -124,7 +124,7 @@ def _solve_chunk(problem: Problem, shape: Shape) -> tuple[Floats, Floats]:
 
 def _best(problem: Problem, row: Index, starts: Floats) -> Floats:
     """Return the lowest (B, P) after a first polish of the starts (R, P) of each row."""
-    theta, value = polish(problem.rows(row), starts, iterations=_FIRST)
+    theta, value = polish(problem.rows(row), starts, iterations=_FIRST, caution=1.0)
     order = np.lexsort((value, row))
     return theta[order[np.unique(row[order], return_index=True)[1]]]
 
@@ -223,7 +223,7 @@ def _minima(profile: Floats) -> tuple[Index, tuple[Index, ...]]:
             np.minimum(around, padded[:, *window], out=around)
     flat, lowest = profile.reshape(rows, -1), (profile <= around).reshape(rows, -1)
     lowest[np.arange(rows), flat.argmin(axis=1)] = True
-    ranked = np.argsort(np.where(lowest, flat, np.inf), axis=1)[:, :_STARTS]
+    ranked = np.argsort(np.where(lowest, flat, np.inf), axis=1)[:, : _STARTS.get(len(grid), 4)]
     keep = np.take_along_axis(lowest, ranked, axis=1)
     return np.nonzero(keep)[0], np.unravel_index(ranked[keep], grid)
 
