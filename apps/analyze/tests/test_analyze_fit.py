@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 import vs_logging as vslog
+from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
 from vs_analyze.laws_file import read_laws
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import PUBLISHED_LEVELS, Settings
-from vs_analyze.study import analyze
 
 
 @pytest.fixture(scope="module")
