@@ -96,6 +96,8 @@ def test_laws_json_gives_back_the_same_predictions(laws_path, study):
             *zip(mine.levels.values(), other.levels.values(), strict=True),
         ]
         for ours, theirs in pairs:
+            assert ours is not None
+            assert theirs is not None
             for sigma in (0.25, 1.7, 16.0):
                 a, b = ours.predict(sigma=sigma), theirs.predict(sigma=sigma)
                 assert [b.value, b.low, b.high] == pytest.approx([a.value, a.low, a.high], rel=1e-6)

@@ -1,6 +1,7 @@
 """The door in Python: from a DataFrame to a decision."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,9 @@ class Pandas:
 @pytest.fixture(scope="module")
 def study(grid, fitted):
     few = pl.exclude("run", "algo", "critic_width")  # as a user's own DataFrame
-    return Study.from_table(grid.select(few), fitted=fitted.select(few), levels=LEVELS, bootstraps=10)
+    return Study.from_table(
+        grid.select(few), fitted=fitted.select(few), levels=LEVELS, bootstraps=10
+    )
 
 
 def test_ten_lines_to_a_decision(study, tasks, tmp_path):
@@ -46,7 +49,9 @@ def test_ten_lines_to_a_decision(study, tasks, tmp_path):
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "cartpole-swingup, walker-run" in repr(study)
     shown = study._repr_html_()
-    assert shown.count("<tr>") == 1 + 2 + 6 + 2  # header, B* and η*, a data law per level, two budgets
+    assert (
+        shown.count("<tr>") == 1 + 2 + 6 + 2
+    )  # header, B* and η*, a data law per level, two budgets
     assert "supported" in shown
 
 
@@ -82,7 +87,7 @@ def test_a_task_must_be_named_where_there_are_several(study):
 
 
 def test_action_repeat_divides_the_flops(grid, tasks):
-    options = {"levels": LEVELS, "bootstraps": 4}
+    options: dict[str, Any] = {"levels": LEVELS, "bootstraps": 4}
     plain = Study.from_table(grid, **options)
     twice = Study.from_table(grid.with_columns(action_repeat=pl.lit(2)), **options)
     for task in tasks:
