@@ -24,8 +24,7 @@ def finish(
     """Return the fit with residuals, R², ranges and verdicts: what every fit has in common."""
     used = w > 0
     log_y = np.log(np.where(used, y, 1.0))
-    with np.errstate(divide="ignore"):  # an asymptote at infinity underflows to 0
-        residuals = np.where(used, log_y - np.log(at_points(law, where)), np.nan)
+    residuals = np.where(used, log_y - np.log(at_points(law, where)), np.nan)
     mass = np.maximum(w @ where.one_hot, 1e-300)
     mean = ((w * log_y) @ where.one_hot / mass)[where.member]
     variation = float(w @ (log_y - mean) ** 2)

@@ -83,17 +83,23 @@ def fit_batch_size(
             f"distinct {second}; got {int(used.sum())}, {distinct[0]} and {distinct[1]}"
         )
     rows = bootstrap_rows("draws", draws, len(y))
-    fits = {name: _fit(name, where, y, w, rows, weights) for name in _PARAMETERS}
-    scores = {name: _aicc(fit, name) for name, fit in fits.items()}
+    powers: tuple[BatchForm, ...] = ("sigma", "power")
+    fits = {name: _power(name, where, y, rows, weights) for name in powers}
+    losses: dict[BatchForm, float] = {name: fit.loss for name, fit in fits.items()}
+    losses["asymptote"] = float(_solve(where, y[None], w)[1][0])
+    scores = {name: _aicc(losses[name], int(used.sum()), name) for name in _PARAMETERS}
     notes += (
         "AICc (lower is better): " + ", ".join(f"{name} {s:.1f}" for name, s in scores.items()),
     )
     chosen = form or min(scores, key=lambda name: scores[name])
-    if form is None and chosen == "asymptote" and (reason := _unlocated(fits[chosen])):
-        powers: tuple[BatchForm, ...] = ("sigma", "power")
+    if chosen == "asymptote":
+        fit = _asymptotic(where, y, w, rows)
+        reason = None if form else _unlocated(fit)
+        if reason is None:
+            return replace(fit, notes=notes)
         chosen = min(powers, key=lambda name: scores[name])
         notes += (f"no asymptote in {where.axes[1]}: {reason}",)
-    elif form is None and chosen != "asymptote":
+    elif form is None:
         notes += (
             f"no asymptote in {where.axes[1]} is supported: it does not lower the AICc of a power "
             "law",
@@ -101,16 +107,14 @@ def fit_batch_size(
     return replace(fits[chosen], notes=notes)
 
 
-def _fit(
+def _power(
     form: BatchForm,
     where: Points,
     y: Floats,
-    w: Floats,
     draws: Floats | None,
     weights: ArrayLike | None,
 ) -> Fit:
-    if form == "asymptote":
-        return _asymptotic(where, y, w, draws)
+    """Fit a power law of the first axis, or of both."""
     first, second = where.axes
     axes: dict[str, Any] = where.places if form == "power" else {first: where.places[first]}
     fit = fit_power_law(y, weights=weights, draws=draws, **axes)
@@ -118,7 +122,7 @@ def _fit(
         return replace(
             fit, form=form, formula=f"B = coefficient * {first}^exponent * {second}^exponent"
         )
-    low, high = (float(e(where.x[w > 0, 1])) for e in (np.min, np.max))
+    low, high = (float(e(where.x[np.isfinite(y), 1])) for e in (np.min, np.max))
     padded = _without(fit.law, where)
     return replace(
         fit,
@@ -141,12 +145,12 @@ def _without(law: PowerLaw, where: Points) -> PowerLaw:
     return PowerLaw(law.coefficient, exponent, axes=where.axes)
 
 
-def _aicc(fit: Fit, form: BatchForm) -> float:
+def _aicc(loss: float, n: int, form: BatchForm) -> float:
     """Return the corrected AIC of a least-squares fit; the noise counts as a parameter."""
     k = _PARAMETERS[form] + 1
-    if fit.n - k - 1 <= 0:
+    if n - k - 1 <= 0:
         return float("inf")
-    return float(fit.n * np.log(max(fit.loss, _EXACT)) + 2 * k + 2 * k * (k + 1) / (fit.n - k - 1))
+    return float(n * np.log(max(loss, _EXACT)) + 2 * k + 2 * k * (k + 1) / (n - k - 1))
 
 
 def _asymptotic(where: Points, y: Floats, w: Floats, draws: Floats | None) -> Fit:
