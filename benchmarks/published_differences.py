@@ -231,7 +231,8 @@ def overall_rows(tables: Tables) -> Rows:
             fitted=load_runs(tables["ours"], settings, source="gym_ours"),
         )
         fits = [entry.fit for entry in study.data_fits]
-        texts.append(slopes(study.shared) + "; at 800 " + data_text(fits))
+        top = f"; at {study.data_fits[-1].level:g} "
+        texts.append(slopes(study.shared) + top + data_text(fits))
     return [("everything at once (`--preset`)", "`published`", "`ours`", texts[0], texts[1])]
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import vs_isotonic as iso
-from vs_analyze import Settings, Study, analyze, load_runs
-from vs_analyze.forecast import forecast
+from vs_analyze import Settings, Study, analyze, forecast, load_runs
+from vs_analyze.forecast import price_of_a_step
 from vs_analyze.tables import interval
 from vs_logging import consolidate, scan
-from vs_quickstart.study import baseline_cell, held_out_cell, price_of_a_step
+from vs_quickstart.study import baseline_cell, held_out_cell
 from vs_train import StopRequest
 from vs_train.sweep.cells import survey
 from vs_train.sweep.pool import cores, run_sweep
