@@ -191,6 +191,26 @@ def test_tasks_with_one_shape_are_recovered(share):
     assert any("1 of 4 bootstraps" in note for note in fit.notes)
 
 
+@pytest.mark.parametrize("share", ["median", "shape"])
+def test_tasks_share_the_shape_of_a_form_without_floor(share):
+    amplitudes = np.array([1e4, 5e4, 2e5])
+    D = amplitudes[:, None] * SIGMA**-0.74
+    draws = np.repeat(D[None], 4, axis=0).reshape(4, -1)
+    fit = fit_data_law(
+        D.ravel(),
+        form="floorless",
+        sigma=np.tile(SIGMA, 3),
+        tasks=[task for task in "abc" for _ in SIGMA],
+        share=share,
+        draws=draws,
+    )
+    assert fit.parameters["sigma_exponent"].value == pytest.approx(0.74, rel=1e-6)
+    got = [fit.parameters[f"sigma_amplitude[{t}]"].value for t in "abc"]
+    np.testing.assert_allclose(got, amplitudes, rtol=1e-6)
+    assert not any(name.startswith("d_min") for name in fit.parameters)
+    assert fit.predict(sigma=64.0, task="b").value == pytest.approx(5e4 * 64**-0.74, rel=1e-6)
+
+
 def test_a_shared_shape_is_the_joint_log_optimum():
     rng = np.random.default_rng(8)
     D = np.array([1e4, 2e5])[:, None] * (1 + SIGMA**-0.7) * np.exp(0.1 * rng.normal(size=(2, 7)))

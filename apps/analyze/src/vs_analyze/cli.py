@@ -66,8 +66,8 @@ class Analysis:
     loss: Literal["log", "plain"] | None = None
     """Loss of the data law [log]."""
     form: str | None = None
-    """Form of the data law: additive, floorless, product, log_linear, log_quadratic, or another that is
-    registered [additive, the papers']."""
+    """Form of the data law: additive, floorless, product, log_linear, or, over utd and width,
+    log_quadratic [additive, the papers']."""
     batch_size: Literal["law", "published"] | None = None
     """Batch size that FLOPs over two axes count: the law of the runs, or the published 256 [law]."""
     actor_params: int | None = None

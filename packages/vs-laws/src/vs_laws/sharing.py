@@ -168,9 +168,9 @@ def shape(
         drawn = _scaled(fit.draws.at((slice(None), None)), ratios[..., None])
     parameters = dict(fit.parameters)
     for name, values in law.parameters().items():
-        if not name.endswith(_SCALING):
+        one = fit.parameters.get(name)
+        if one is None or not name.endswith(_SCALING):  # the form fixes what is not a parameter
             continue
-        one = fit.parameters[name]
         for t, task in enumerate(where.tasks):
             if drawn is None:  # the scale is taken as known
                 entry = one.times(float(ratio[t]))
