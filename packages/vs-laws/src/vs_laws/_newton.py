@@ -33,6 +33,8 @@ class Problem:
         product: product form, else additive.
         low: (T·(1 + K) + K,) lower bounds of theta.
         high: upper bounds.
+        delta: (B,) size beyond which a residual r counts as 2·delta·|r| − delta² (Huber); None for
+            least squares.
     """
 
     x: Floats
@@ -44,6 +46,7 @@ class Problem:
     product: bool
     low: Floats
     high: Floats
+    delta: Floats | None = None
 
     @property
     def axes(self) -> int:
@@ -52,7 +55,8 @@ class Problem:
 
     def rows(self, index: NDArray[np.int64]) -> "Problem":
         """Return the same with the data sets at ``index``."""
-        return replace(self, y=self.y[index], weights=self.weights[index])
+        delta = None if self.delta is None else self.delta[index]
+        return replace(self, y=self.y[index], weights=self.weights[index], delta=delta)
 
 
 def model(problem: Problem, theta: Floats) -> Floats:
@@ -75,10 +79,20 @@ def residuals(problem: Problem, theta: Floats) -> Floats:
 
 
 def objective(problem: Problem, theta: Floats) -> Floats:
-    """Return the weighted mean squared residual (R,); inf where the model has no logarithm."""
+    """Return the weighted mean squared (or Huber) residual (R,); inf without a logarithm."""
     r = np.where(problem.weights > 0, residuals(problem, theta), 0.0)
-    value = np.einsum("rn,rn,rn->r", problem.weights, r, r)
+    inside = r if problem.delta is None else np.clip(r, *_ends(problem.delta))
+    with np.errstate(invalid="ignore"):  # an infinite residual
+        value = np.einsum("rn,rn,rn->r", problem.weights, inside, 2.0 * r - inside)
     return np.where(np.isnan(value), np.inf, value)
+
+
+def softened(problem: Problem, residual: Floats) -> Floats:
+    """Return the weights (R, n) that turn a Huber loss into squares, w·min(1, delta/|r|) (Huber 1964)."""
+    if problem.delta is None:
+        return problem.weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return problem.weights / np.fmax(np.abs(residual) / problem.delta[:, None], 1.0)
 
 
 def polish(problem: Problem, theta: Floats, *, iterations: int) -> tuple[Floats, Floats]:
@@ -88,10 +102,11 @@ def polish(problem: Problem, theta: Floats, *, iterations: int) -> tuple[Floats,
     damping = np.full(len(theta), 1.0)
     active = np.arange(len(theta))
     every = np.arange(theta.shape[1])
+    part = problem
     for _ in range(iterations):
         if active.size == 0:
             break
-        part, here = problem.rows(active), theta[active]
+        here = theta[active]
         gradient, hessian, scale = _derivatives(part, here)
         held = ((here <= low) & (gradient >= 0)) | ((here >= high) & (gradient <= 0))
         gradient = np.where(held, 0.0, gradient)
@@ -109,8 +124,14 @@ def polish(problem: Problem, theta: Floats, *, iterations: int) -> tuple[Floats,
         # nearly undamped, Newton's own estimate of what is left to gain is below rounding
         gain = -np.sum(gradient * step, axis=1)
         done |= (gain <= _GAIN * value[active]) & (damping[active] < 1e-3)
-        active = active[~done]
+        if done.any():
+            active = active[~done]
+            part = problem.rows(active)
     return theta, value
+
+
+def _ends(delta: Floats) -> tuple[Floats, Floats]:
+    return -delta[:, None], delta[:, None]
 
 
 def _local(problem: Problem, theta: Floats) -> Floats:
@@ -132,25 +153,29 @@ def _derivatives(problem: Problem, theta: Floats) -> tuple[Floats, Floats, Float
     local, u = _local(problem, theta), _powers(problem, theta)
     f, first, second = (_product if problem.product else _sum)(problem, local, u)
     weights = problem.weights
+    residual = problem.y - (np.log(f) if problem.log else f)
+    soft = softened(problem, residual)
+    pull = soft * residual
+    stiff = weights if problem.delta is None else np.where(soft < weights, 0.0, weights)
     if problem.log:  # d log f = df/f, d² log f = d²f/f − (df/f)²
         first = first / f[:, None]
-        pull = weights * (problem.y - np.log(f))
-        stiff, bend_weight = weights + pull, pull / f
+        stiff, bend_weight = stiff + pull, pull / f
     else:
-        pull = weights * (problem.y - f)
-        stiff, bend_weight = weights, pull
+        bend_weight = pull
     size = 1 + 2 * problem.axes
     bend = np.zeros((len(theta), size, size, problem.tasks))
     one_hot = np.equal.outer(problem.member, np.arange(problem.tasks)).astype(float)
-    for (i, j), term in second.items():
-        bend[:, i, j] = bend[:, j, i] = (bend_weight * term) @ one_hot
+    i, j = np.transpose(list(second))
+    terms = np.stack(list(second.values()), axis=1) * bend_weight[:, None]
+    bend[:, i, j] = bend[:, j, i] = terms @ one_hot
     if problem.tasks == 1:
         jacobian, twist = first, bend[..., 0]
     else:
         jacobian, twist = _spread(first, one_hot, problem.axes), _assemble(bend, problem.axes)
     gradient = -(jacobian @ pull[..., None])[..., 0]
     hessian = (jacobian * stiff[:, None]) @ jacobian.transpose(0, 2, 1) - twist
-    scale = np.sum(weights[:, None] * jacobian**2, axis=2)
+    # of the softened squares, which never vanish
+    scale = np.sum(soft[:, None] * jacobian**2, axis=2)
     return gradient, hessian, scale
 
 

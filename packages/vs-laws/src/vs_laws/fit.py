@@ -45,8 +45,7 @@ def fit_data_law(
     The papers' form is ``"additive"``, a floor and one falling term per axis, all ≥ 0: over σ it is
     eq. 4.1 of arXiv:2502.04327, over σ and N the D_J(σ, N) of arXiv:2508.14881; `FORMS` lists the
     rivals. Exponents are searched in [0.01, 10], densely, so that least squares reach the global
-    optimum of that box in all but a few of a thousand noisy data sets (`vs_laws._search`); under a
-    Huber loss the optimum is a local one.
+    optimum of that box in all but a few of a thousand noisy data sets (`vs_laws._search`).
 
     Args:
         y: (n,) values, e.g. env steps to a level; NaN or inf (censored) points are left out, with a
@@ -60,8 +59,8 @@ def fit_data_law(
             shape by the papers' ``"median"`` normalisation (likewise complete); or ``"nothing"``.
         scales: (T,) medians for ``share="median"``; by default those of y.
         weights: (n,) non-negative.
-        draws: (S, n) bootstraps of y; non-finite entries are left out of their bootstrap only.
-            Intervals are percentiles over them; without them Student's t (tasks that share exponents
+        draws: (S, n) bootstraps of y; non-finite entries are left out of their bootstrap only, points
+            that y lacks of all. Intervals are percentiles over them; without them Student's t (tasks that share exponents
             have none).
         **axes: places by name, each (n,) and positive, e.g. ``sigma=…, critic_params=…``; None is
             left out.
@@ -154,8 +153,9 @@ class _Problem:
 
     def rows(self, where: Points, y: Floats, weights: Floats) -> tuple[Law, Floats]:
         """Return the law of every row of y (B, n), NaN = missing, and its loss (B,)."""
-        w = np.where(np.isfinite(y), weights, 0.0)
-        return self.form.solve(where, y, w, self.loss == "log", self.huber)
+        used = weights > 0
+        w = np.where(np.isfinite(y), weights, 0.0)[:, used]
+        return self.form.solve(where.at(used), y[:, used], w, self.loss == "log", self.huber)
 
     def fit(
         self,
@@ -166,6 +166,8 @@ class _Problem:
         notes: tuple[str, ...],
     ) -> Fit:
         """Fit one law, or one whose exponents tasks share, with all that belongs to a `Fit`."""
+        used = np.isfinite(y) & (w > 0)
+        w = np.where(used, w, 0.0)
         laws, losses = self.rows(where, y[None], w)
         axes = len(where.axes)
         if np.isnan(losses[0]):
@@ -177,8 +179,6 @@ class _Problem:
         law = laws.at(0) if where.tasks else laws.at((0, 0))
         if self.form.name == "nearest":
             law = laws.at(0)
-        used = np.isfinite(y) & (w > 0)
-        w = np.where(used, w, 0.0)
         drawn = None
         if draws is not None:
             drawn, lost = self.rows(where, draws, w)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vs_laws._points import Points
 from vs_laws._regress import design, regress
-from vs_laws._search import Shape
+from vs_laws._lattice import Shape
 from vs_laws._search import solve as search
 from vs_laws.forms import DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.law import Floats, Law
@@ -103,7 +103,9 @@ def _saturating(shape: Shape) -> Solver:
     ) -> tuple[Law, Floats]:
         axes, tasks = len(points.axes), points.count
         logs = np.log(points.x)
-        origin = np.stack([logs[points.member == t].min(axis=0) for t in range(tasks)])  # (T, K)
+        origin = np.stack(
+            [logs[points.member == t].min(axis=0, initial=np.inf) for t in range(tasks)]
+        )
         good = enough(points, weights, floor + 2 * axes)
         local = np.full((len(y), tasks, 1 + axes), np.nan)
         exponents, loss = np.full((len(y), 1, axes), np.nan), np.full(len(y), np.nan)
