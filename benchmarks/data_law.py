@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 from scipy.optimize import brute, minimize
-from vs_laws import fit_data_laws
+from vs_laws import solve_data_laws
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "../shared/reference/golden_gym.json"
@@ -56,13 +56,13 @@ def main() -> None:
         reached += golden["mse_reached"][method]
     y, published = np.concatenate(curves), np.array(reached)
 
-    fit_data_laws(sigma, y, loss="plain")  # first-call costs are not the algorithm's
+    solve_data_laws(y, sigma=sigma, loss="plain")  # first-call costs are not the algorithm's
     fast, slow = [], []
     ours, theirs = published, published
     for round_ in range(ROUNDS):
         for _ in range(5):
             start = time.perf_counter()
-            ours = fit_data_laws(sigma, y, loss="plain")[1]
+            ours = solve_data_laws(y, sigma=sigma, loss="plain")[1]
             fast.append(time.perf_counter() - start)
         rng = np.random.default_rng(round_)
         start = time.perf_counter()

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import tyro
-from vs_agents import BROConfig, Transition, init_lanes, step
+from vs_agents import BRO, Transition, init_lanes, step
 
 OBSERVATION, ACTION = 223, 38  # dmc/dog-run
 GIB = 2**30
@@ -30,7 +30,7 @@ def main(*, capacity: int = 1_000_000, seeds: int = 5, steps: int = 6, width: in
         width: of the critics; small, since the memory is what is measured.
     """
     rng = np.random.default_rng(0)
-    config = BROConfig(
+    config = BRO(
         observation_size=OBSERVATION, action_size=ACTION, critic_width=width, actor_width=width
     )
 

@@ -148,7 +148,7 @@ class Ours:
         self.make: Any = importlib.import_module("vs_envs").make
         self.environment = self.make(f"gym/{TASK}", seeds=[seed])
         facts = self.environment.task
-        self.config = self.agents.SACConfig(
+        self.config = self.agents.SAC(
             observation_size=facts.observation_size, action_size=facts.action_size, dtype=dtype
         )
         self.lanes = self.agents.init_lanes(

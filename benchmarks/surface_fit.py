@@ -21,8 +21,8 @@ import polars as pl
 import scipy
 from scipy.optimize import minimize
 from vs_isotonic import crossings
-from vs_laws import FORMULAS, fit_surfaces
-from vs_logging import import_zip
+from vs_laws import FORMS, solve_data_laws
+from vs_logging import ImportOptions, import_zip
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = ROOT / "../shared/curves"
@@ -44,7 +44,7 @@ def measure(name: str) -> Runs:
     The importer ends every seed at its true end. A seed that stopped at or above J has reached it: it
     goes on at its last return; one that stopped below J leaves the mean there.
     """
-    table = import_zip(CURVES / name, on_error="skip").table
+    table = import_zip(CURVES / name, ImportOptions(on_error="skip")).table
     runs: Runs = {}
     for task, (base, top, cut) in LEVELS.items():
         found = []
@@ -104,11 +104,13 @@ def compare(runs: Runs, starts: int) -> dict[str, float]:
     ours_s, rival_s, worst, better, fits = 0.0, 0.0, -np.inf, 0, 0
     for loss in ("log", "plain"):
         for sigma, params, D in runs.values():
-            fit_surfaces(sigma, params, D, loss=loss)  # first-call costs are not the algorithm's
+            solve_data_laws(
+                D, sigma=sigma, critic_params=params, loss=loss
+            )  # first-call costs are not the algorithm's
             times = []
             for _ in range(3):
                 start = time.process_time()
-                reached = fit_surfaces(sigma, params, D, loss=loss)[1]
+                reached = solve_data_laws(D, sigma=sigma, critic_params=params, loss=loss)[1]
                 times.append(time.process_time() - start)
             ours_s += min(times)
             for level, row in enumerate(D):
@@ -133,12 +135,12 @@ def compare(runs: Runs, starts: int) -> dict[str, float]:
 def held_out(fitted: Runs, other: Runs) -> dict[str, dict[str, dict[str, float]]]:
     """By form: |relative error| and rms log error on the held-out runs, top level and all levels."""
     table: dict[str, dict[str, dict[str, float]]] = {}
-    for form in FORMULAS:
+    for form in FORMS:
         errors = []  # (20, runs)
         for task, (sigma, params, D) in fitted.items():
-            law = fit_surfaces(sigma, params, D, form=form)[0]
+            law = solve_data_laws(D, sigma=sigma, critic_params=params, form=form)[0]
             s, n, truth = other[task]
-            ratio = law(s, n) / truth
+            ratio = law(sigma=s, critic_params=n) / truth
             errors.append(np.where(np.isfinite(truth), ratio, np.nan))
         every = np.concatenate(errors, axis=1)
         table[form] = {}

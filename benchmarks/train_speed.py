@@ -79,7 +79,7 @@ def our_loop(point: Point, lanes: int, dtype: str) -> Loop:
     import vs_agents
     from vs_envs import make
 
-    configs: dict[str, Any] = {"bro": vs_agents.BROConfig, "sac": vs_agents.SACConfig}
+    configs: dict[str, Any] = {"bro": vs_agents.BRO, "sac": vs_agents.SAC}
     environment = make(TASK, seeds=list(range(lanes)))
     sizes = (environment.task.observation_size, environment.task.action_size)
     config = configs[point.algorithm](

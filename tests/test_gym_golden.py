@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import vs_laws as laws
 import vs_logging as vslog
-from vs_analyze.choose import fitted_cells
-from vs_analyze.measure import grids, measure
+from vs_analyze.hyperparameters import optimum, over_utd
+from vs_analyze.measure import measure, only_cells
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings, published
-from vs_analyze.study import analyze, data_laws, hyperparameter_laws
+from vs_analyze.study import ONE, analyze, data_laws
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 GRID_BOOTSTRAPS = 1600  # a quarter of the Monte-Carlo error of the published 100
@@ -41,25 +41,30 @@ def grid_stage(tables):
     """B* and η* at level 800 under the published choices."""
     settings = replace(published("grid"), levels=(800.0,), bootstraps=GRID_BOOTSTRAPS)
     runs = load_runs(tables["sweep"], settings, source="gym_sweep")
-    cells = measure(runs, settings, np.random.default_rng(0))
-    batch_size, learning_rate = hyperparameter_laws(grids(cells, 0), settings)
-    return SimpleNamespace(cells=cells, batch_size=batch_size, learning_rate=learning_rate)
+    levels = dict.fromkeys([run.env for run in runs], settings.levels)
+    cells = measure(runs, levels, bootstraps=GRID_BOOTSTRAPS, rng=np.random.default_rng(0))
+    best = over_utd(cells, levels, settings)
+    optima = [optimum(table, settings) for table in best.grids]
+    return SimpleNamespace(cells=cells, fits=best.shared, grids=best.grids, optima=optima)
 
 
 def fitted_stage(tables, name, bootstraps):
     settings = replace(published("fitted"), bootstraps=bootstraps)
     runs = load_runs(tables[name], settings, source=name)
-    cells = measure(runs, settings, np.random.default_rng(0))
-    return fitted_cells(cells), settings
+    levels = dict.fromkeys([run.env for run in runs], settings.levels)
+    cells = measure(runs, levels, bootstraps=bootstraps, rng=np.random.default_rng(0))
+    return only_cells(cells, ONE), settings
 
 
 @pytest.fixture(scope="module")
 def data_stage(tables):
     """D_J(σ) at every level under the published choices: one shared curve per level."""
     chosen, settings = fitted_stage(tables, "ours", 400)
-    fits, notes = data_laws(chosen, settings)
+    notes = []
+    fits = data_laws(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, notes)
     assert notes == []
-    return [by_env["Ant-v4"] for by_env in fits.values()]
+    assert all("Ant-v4" in entry.envs for entry in fits)
+    return [entry.fit for entry in fits]
 
 
 @pytest.mark.parametrize(("name", "key"), [("ours", "ours"), ("baseline_utd2", "baseline")])
@@ -83,10 +88,10 @@ def test_the_number_of_configurations_that_never_reach_800(grid_stage, golden):
 @pytest.mark.parametrize("name", ["learning_rate", "batch_size"])
 def test_shared_exponents_and_coefficients_within_monte_carlo_error(grid_stage, golden, name):
     stage = golden["grid_stage"]
-    fit = getattr(grid_stage, name).fit
+    fit = grid_stage.fits[name]
     sd = stage["monte_carlo_sd_of_exponent_at_100_bootstraps"][name]
     tolerance = 4 * sd / np.sqrt(GRID_BOOTSTRAPS / 100)
-    exponent = fit.parameters["exponent"]
+    exponent = fit.parameters["sigma_exponent"]
     assert -exponent.value == pytest.approx(stage[name]["shared_exponent"], abs=tolerance)
     for env, value in stage[name]["coefficient_at_utd_1"].items():
         assert fit.parameters[f"coefficient[{env}]"].value == pytest.approx(value, rel=0.02)
@@ -98,26 +103,28 @@ def test_shared_exponents_and_coefficients_within_monte_carlo_error(grid_stage, 
 
 @pytest.mark.parametrize(("name", "short"), [("learning_rate", "lr"), ("batch_size", "bs")])
 def test_their_separate_slopes_come_from_dropping_the_largest_utd(grid_stage, golden, name, short):
-    law = getattr(grid_stage, name)
+    envs = [table.env for table in grid_stage.grids]
+    sigma = np.array([table.utd for table in grid_stage.grids])
+    optima = [getattr(best, name) for best in grid_stage.optima]
     csv = golden["grid_stage"]["published_csv"]
     sd = golden["grid_stage"]["monte_carlo_sd_of_exponent_at_100_bootstraps"][name]
 
     def slopes(keep):
-        fit = laws.fit_hyperparameter_law(
-            law.sigma[keep],
-            [law.optima[i] for i in keep],
-            tasks=[law.env[i] for i in keep],
+        fit = laws.grid.fit_hyperparameter_law(
+            sigma[keep],
+            [optima[i] for i in keep],
+            tasks=[envs[i] for i in keep],
             shared_exponent=False,
         )
-        names = [f"separate|{short}_slope|{env}" for env in fit.groups]
+        names = [f"separate|{short}_slope|{env}" for env in fit.tasks]
         return np.ravel(fit.law.exponent), np.array([csv[n] for n in names])
 
     # theirs are of one draw of 100 bootstraps. A slope of one task over σ 1, 2, 4 has about
     # √(4 tasks · 5 / 2) times the error of the shared one over σ 1, 2, 4, 8 (Σ(x − x̄)² 5 → 2)
     tolerance = 2 * sd * np.sqrt(4 * 5 / 2)
-    without, published_slopes = slopes(np.flatnonzero(law.sigma < 8))
+    without, published_slopes = slopes(np.flatnonzero(sigma < 8))
     assert without == pytest.approx(published_slopes, abs=tolerance)
-    whole, _ = slopes(np.arange(len(law.env)))
+    whole, _ = slopes(np.arange(len(envs)))
     assert np.abs(whole - published_slopes).max() > 4 * tolerance
 
 
@@ -128,7 +135,7 @@ def test_data_laws_reach_the_published_loss(data_stage, golden):
     for fit, expected, loss in zip(data_stage, theirs, stage["mse_reached"]["ours"], strict=True):
         assert fit.loss_name.startswith("MSE")
         assert fit.loss / scale**2 <= loss
-        assert fit.parameters["alpha"].value == pytest.approx(expected["a"], abs=2e-6)
+        assert fit.parameters["sigma_exponent"].value == pytest.approx(expected["a"], abs=2e-6)
         assert fit.parameters["d_min"].value / scale == pytest.approx(expected["c"], abs=2e-6)
 
 
@@ -137,29 +144,31 @@ def test_sigma_star_of_the_budget_from_the_curves(data_stage, golden):
     # repeat, so only what follows from the fitted runs can agree to every digit
     csv, stage = golden["grid_stage"]["published_csv"], golden["fitted_stage"]
     mean = np.mean([value for name, value in csv.items() if name.startswith("shared|bs_int|")])
-    batch_size = laws.PowerLaw(mean, csv["shared|bs_slope|Ant-v4"])
+    batch_size = laws.PowerLaw(mean, csv["shared|bs_slope|Ant-v4"], axes=("sigma",))
     d_min, amplitude, alpha = (
-        np.array([fit.parameters[name].value for fit in data_stage])
-        for name in ("d_min", "amplitude", "alpha")
+        np.array([fit.parameters[name].value for fit in data_stage])[:, None]
+        for name in ("d_min", "sigma_amplitude", "sigma_exponent")
     )
     budget = stage["budget"]
-    law = laws.ComputeLaw(
-        laws.DataLaw(d_min, amplitude, alpha), batch_size, int(budget["model_size"])
-    )
-    found = laws.fit_budget_laws(
-        stage["thresholds"], law, budget["delta"], grid=np.geomspace(0.25, 16, 100)
-    )
-    assert found.optimum.sigma == pytest.approx(budget["optimal_utd_by_threshold"], rel=1e-9)
-    assert found.optimum.budget == pytest.approx(budget["F"], rel=1e-5)
-    assert found.sigma.parameters["exponent"].value == pytest.approx(0.61977, abs=1e-5)
-    coefficient = found.sigma.parameters["coefficient"].value
-    assert np.log10(coefficient) == pytest.approx(-8.58235, abs=1e-5)
+    data = laws.DataLaw(d_min, amplitude[..., None], alpha[..., None], axes=("sigma",))
+    cost = laws.Cost(data, batch_size, critic_params=int(budget["model_size"]))
+    # the published code looks at a grid of σ, which leaves σ* up to 2 % off
+    grid = np.geomspace(0.25, 16, 100)
+    total = cost(sigma=grid) + budget["delta"] * cost.steps(sigma=grid)  # (levels, σ)
+    sigma = grid[total.argmin(axis=1)]
+    assert sigma == pytest.approx(budget["optimal_utd_by_threshold"], rel=1e-9)
+    spent = total.min(axis=1)
+    assert spent == pytest.approx(budget["F"], rel=1e-5)
+    cheapest = np.argsort(spent)[:-2]  # the two largest budgets are held out
+    fit = laws.fit_power_law(sigma[cheapest], budget=spent[cheapest]).parameters
+    assert fit["budget_exponent"].value == pytest.approx(0.61977, abs=1e-5)
+    assert np.log10(fit["coefficient"].value) == pytest.approx(-8.58235, abs=1e-5)
 
 
 def test_seed_intervals_of_the_data_law_at_800(data_stage):
     # golden notes: alpha [0.41, 1.06], D_min [5.6e4, 3.1e5]; another bootstrap, so roughly
     parameters = data_stage[-1].parameters
-    alpha, d_min = parameters["alpha"], parameters["d_min"]
+    alpha, d_min = parameters["sigma_exponent"], parameters["d_min"]
     assert [alpha.low, alpha.high] == pytest.approx([0.41, 1.06], abs=0.08)
     assert d_min.low == pytest.approx(5.6e4, abs=2.5e4)
     assert d_min.high == pytest.approx(3.1e5, abs=2.5e4)
@@ -169,19 +178,19 @@ def test_our_defaults_support_every_law_with_finite_intervals(tables):
     settings = Settings()
     study = analyze(
         load_runs(tables["sweep"], settings, source="gym_sweep"),
-        load_runs(tables["ours"], settings, source="gym_ours"),
         settings,
+        fitted=load_runs(tables["ours"], settings, source="gym_ours"),
     )
     assert study.settings.levels[-1] == 770  # 0.9 of what half of the configurations reach
     assert any("exact copies" in note for note in study.notes)
     fits = [
-        ("batch_size", study.batch_size.fit),
-        ("learning_rate", study.learning_rate.fit),
-        *((f"data {level:g}", by["Ant-v4"]) for level, by in study.data_fits.items()),
+        *study.shared.items(),
+        *((f"data {entry.level:g}", entry.fit) for entry in study.data_fits),
         *(
-            (f"{name} {env}", getattr(budget, name))
-            for env, budget in study.budgets.items()
-            for name in ("sigma", "data", "compute")
+            (f"{name} {task.env}", fit)
+            for task in study.tasks
+            if task.budget is not None
+            for name, fit in task.budget.fits.items()
         ),
     ]
     assert len(fits) == 2 + 11 + 12

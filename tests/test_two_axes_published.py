@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vs_logging as vslog
+from vs_analyze.evaluate import held_out_runs
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import published2
-from vs_analyze.surface import analyze_surface
-from vs_analyze.surface_evaluate import held_out_runs
+from vs_analyze.study import analyze
 from vs_analyze.td_errors import td_errors
 
 CURVES = Path(__file__).resolve().parents[1] / "../shared/curves"
@@ -25,7 +25,7 @@ def imported(name):
 
 @pytest.fixture(scope="module")
 def study():
-    return analyze_surface(load_runs(imported("fitted_bs"), SETTINGS, source="fitted"), SETTINGS)
+    return analyze(load_runs(imported("fitted_bs"), SETTINGS, source="fitted"), SETTINGS)
 
 
 def test_every_task_is_fitted_at_every_published_level(study):
@@ -33,7 +33,7 @@ def test_every_task_is_fitted_at_every_published_level(study):
         "humanoid-stand": 19, "h1-crawl-v0": 20, "h1-pole-v0": 16, "h1-stand-v0": 16,
     }  # fmt: skip
     for task in study.tasks:
-        assert len(task.fits) == 20
+        assert len(task.laws.levels) == 20
         low, high = SETTINGS.level_ranges[task.env]
         assert (task.levels[0], task.levels[-1]) == (low, high)
         assert task.laws.delta == 1e11

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import vs_logging as vslog
+from vs_analyze import Settings, load_runs
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_copies_of_one_seed_are_one_seed(fit, small):
 
 
 def test_one_utd(fit, small):
-    says(fit(small.filter(pl.col("utd") == 1)), "all runs have utd 1", "at least two values")
+    says(fit(small.filter(pl.col("utd") == 1)), "all runs have utd 1", "at least three values")
 
 
 def test_no_run_reaches_the_level(fit, small):
@@ -135,6 +136,22 @@ def test_task_whose_optimal_return_is_not_known(fit, small):
         fit(small.with_columns(benchmark=pl.lit("mine"))),
         "the optimal return of mine/cartpole-swingup is not known", "--optimal-returns",
     )  # fmt: skip
+
+
+def test_optimal_return_of_a_robot_with_hands_is_not_known(fit, small):
+    hands = small.with_columns(benchmark=pl.lit("humanoid_bench"), env=pl.lit("h1hand-walk-v0"))
+    says(fit(hands), "optimal return of humanoid_bench/h1hand-walk-v0 is not known")
+
+
+def test_runs_that_disagree_on_the_optimal_return(fit, small):
+    other = pl.when(pl.col("utd") == 16).then(500.0).when(pl.col("utd") == 4).then(2000.0)
+    table = small.with_columns(optimal_return=other)
+    says(
+        fit(table), "runs of dmc/cartpole-swingup have optimal_return 500 and 2000",
+        "--optimal-returns cartpole-swingup VALUE",
+    )  # fmt: skip
+    runs = load_runs(table, Settings(optimal_returns={"cartpole-swingup": 250.0}), source="table")
+    assert {run.optimal_return for run in runs} == {250.0}
 
 
 def test_critic_params_not_recorded(fit, small):

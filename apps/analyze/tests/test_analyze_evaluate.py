@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from vs_analyze.book import read_tasks
 from vs_analyze.cli import main
 from vs_analyze.evaluate import evaluate
+from vs_analyze.laws_file import read_laws
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings
 from vs_analyze.study import analyze
@@ -22,8 +22,8 @@ def studied(grid, fitted):
     settings = Settings(levels=LEVELS, bootstraps=10)
     return analyze(
         load_runs(grid, settings, source="grid"),
-        load_runs(fitted, settings, source="fitted"),
         settings,
+        fitted=load_runs(fitted, settings, source="fitted"),
     )
 
 
@@ -90,12 +90,10 @@ def test_constant_hyperparameters_are_worse_far_from_the_middle(study):
     assert all(c.measured.value == pytest.approx(64) for c in constant)
 
 
-def test_two_values_of_utd_cannot_spare_one(grid, fitted):
-    few = pl.col("utd").is_in([1.0, 4.0])
+def test_three_values_of_utd_cannot_spare_one(grid, fitted):
+    few = pl.col("utd").is_in([0.25, 1.0, 4.0])
     study = studied(grid.filter(few), fitted.filter(few))
-    with pytest.raises(
-        AnalysisError, match="2 values of utd; holding one out needs at least three"
-    ):
+    with pytest.raises(AnalysisError, match="3 values of utd; holding one out needs at least four"):
         evaluate(study, hold_out="largest")
 
 
@@ -103,7 +101,9 @@ def test_evaluate_command(paths, options, capsys):
     arguments = ["evaluate", paths["grid"], "--fitted", paths["fitted"], *options]
     main([*arguments, "--hold-out", "smallest", "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == {"hold_out", "checks", "scores", "notes"}
+    assert set(document) == {"evaluations", "notes"}
+    (document,) = document["evaluations"]
+    assert {"hold_out", "checks", "scores", "notes"} <= set(document)
     assert document["hold_out"] == "utd 0.25 (smallest)"
     assert {"env", "quantity", "at", "level", "measured", "predicted", "covered"} <= set(
         document["checks"][0]
@@ -178,7 +178,7 @@ def test_report_figures_and_laws(report):
     for path in (out / "figures").glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 5_000
-    tasks = read_tasks(out / "laws.json")
+    tasks = read_laws(out / "laws.json")
     assert len(tasks) == 2
-    assert np.isfinite(tasks["walker-run"].levels[0].data.law.d_min)
+    assert np.isfinite(tasks["walker-run"].level(300.0).law.d_min)
     assert not list(Path(out).rglob("*.tmp"))

@@ -81,6 +81,25 @@ def test_csv_to_parquet_to_fit(as_csv, small, tmp_path, capsys):
     assert laws.exists()
 
 
+def test_a_format_is_recognised_or_named(tmp_path, capsys, refused):
+    """evaluations.npz of Stable-Baselines3, in folders that are read as one source."""
+    for seed in (0, 1):
+        folder = tmp_path / "sb3" / f"utd4_s{seed}"
+        folder.mkdir(parents=True)
+        np.savez(folder / "evaluations.npz", timesteps=[100, 200], results=[[seed, 2], [3, 5]])
+    out = tmp_path / "runs.parquet"
+    settings = ["algo", "sac", "env", "Hopper-v4", "batch_size", "256", "learning_rate", "3e-4"]
+    command = ["import", str(tmp_path / "sb3"), "--out", str(out), "--constants", *settings,
+               "--pattern", "utd(?P<utd>[0-9.]+)_s(?P<seed>[0-9]+)"]  # fmt: skip
+    main(command)
+    assert "(sb3-evaluations): 1 runs, 2 seeds, 4 rows" in capsys.readouterr().out
+    table = vslog.read_table(out).sort("seed", "env_step")
+    assert table["return_"].to_list() == [1.0, 4.0, 1.5, 4.0]
+    assert table["utd"].unique().to_list() == [4.0]
+    message = refused([*command, "--grammar", "jaxrl"])
+    assert "nothing to import; expected files called SEED.txt" in message
+
+
 def test_a_bad_member_is_fatal_or_named_and_skipped(as_zip, tmp_path, refused, capsys):
     broken = tmp_path / "broken.zip"
     bad = "mine/utd_1/Ant-v4/episode.return/bs_999_lr_0.001.npy"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vs_analyze.book import read_tasks
 from vs_analyze.cli import main
+from vs_analyze.laws_file import read_laws
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import AnalysisError
 
@@ -16,7 +16,7 @@ NAMES = ("level", "utd", "batch_size", "learning_rate", "data", "compute", "budg
 
 @pytest.fixture(scope="module")
 def task(laws_path):
-    return read_tasks(Path(laws_path))["cartpole-swingup"]
+    return read_laws(Path(laws_path))["cartpole-swingup"]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def known(tasks):
 
 def curves(task, level):
     """D and C on the σ axis from the point estimates of a laws.json, by the formulas."""
-    law, batch = task.level(level).data.law, task.batch_size.law
-    data = law.d_min + law.amplitude * SIGMA**-law.alpha
-    updates = SIGMA * batch.coefficient * SIGMA**batch.exponent * data
+    law, batch = task.level(level).law, task.batch_size.law
+    data = law.d_min + law.amplitude[0] * SIGMA ** -law.exponent[0]
+    updates = SIGMA * batch.coefficient * SIGMA ** batch.exponent[0] * data
     return data, 10 * task.critic_params * updates
 
 
@@ -93,19 +93,19 @@ def test_least_data_within_a_limit_on_compute(task, known):
 
 def test_a_limit_without_a_level_takes_the_highest_within_reach(task):
     limit = 4.9e4
-    reached = [e.level for e in task.levels if curves(task, e.level)[0].min() <= limit]
+    reached = [level for level in task.levels if curves(task, level)[0].min() <= limit]
     assert reached[-1] == 700
-    assert task.level(800.0).data.law.d_min > limit  # no σ at all would do for 800
+    assert task.level(800.0).law.d_min > limit  # no σ at all would do for 800
     answer = recommend(task, Question(max_data=limit))
     assert answer.level.value == 700
     assert answer.data.value <= limit * (1 + 1e-9)
 
 
 def test_a_limit_that_only_an_extrapolation_far_beyond_the_runs_meets_is_refused(task):
-    law = task.level(800.0).data.law
+    law = task.level(800.0).law
     with pytest.raises(AnalysisError, match="800"):  # D_min is reached at σ = ∞
-        recommend(task, Question(level=800.0, max_data=law.d_min * 1.0001))
-    beyond = float(law.d_min + law.amplitude * 24**-law.alpha)  # the runs end at σ 16
+        recommend(task, Question(level=800.0, max_data=float(law.d_min) * 1.0001))
+    beyond = float(law(sigma=24.0))  # the runs end at σ 16
     answer = recommend(task, Question(level=800.0, max_data=beyond))
     assert answer.utd.value == pytest.approx(24, rel=1e-3)
     assert any("extrapolation" in warning for warning in answer.warnings)
@@ -113,9 +113,9 @@ def test_a_limit_that_only_an_extrapolation_far_beyond_the_runs_meets_is_refused
 
 def test_the_best_level_within_a_budget(task):
     least = {}
-    for entry in task.levels:
-        data, compute = curves(task, entry.level)
-        least[entry.level] = (compute + task.delta * data).min()
+    for level in task.levels:
+        data, compute = curves(task, level)
+        least[level] = (compute + task.delta * data).min()
     answer = recommend(task, Question(budget=least[600.0]))
     assert answer.level.value == pytest.approx(600, abs=1e-3)
     assert answer.level.low <= 600 <= answer.level.high

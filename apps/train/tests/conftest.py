@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from vs_envs import task
-from vs_envs.loop import LoopEnv, Outcome
+from vs_envs.python_loop import LoopEnv, Outcome
 
 
 class Toy:

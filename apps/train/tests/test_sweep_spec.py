@@ -59,6 +59,11 @@ def test_every_combination_is_one_cell():
     assert rates == {"dmc/cartpole-swingup": (1e-3, 3e-3), "dmc/pendulum-swingup": (1e-2,)}
 
 
+def test_a_quoted_key_may_have_a_dot():
+    cells = parse_spec(GOOD.replace("{ 2 =", '{ "0.5" ='), source="a.toml").cells()
+    assert {c.steps for c in cells if c.utd == 0.5} == {1000, 3000}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -78,6 +83,12 @@ def test_every_combination_is_one_cell():
         ("steps = 2_000", "", '[tasks."dmc/cartpole-swingup"] steps is missing'),
         ("eval_every = 500", "eval_every = 1500", "eval_every = 1500: expected no more than the"),
         ("{ 2 = 1_000 }", "{ 3 = 1_000 }", "steps_at_utd] 3 = 1000: expected as key one of the"),
+        (
+            "{ 2 = 1_000 }",
+            "{ 0.5 = 1_000, 0.25 = 9 }",
+            "steps_at_utd] 0 = {'5': 1000, '25': 9}: expected a number; quote the key "
+            '("0.5", "0.25"): TOML takes',
+        ),
         ("cartpole-swingup", "cartpole", "[tasks] dmc/cartpole = "),
         ("warmup_steps = 10", "warmup = 10", "[constants] warmup is not known here"),
         ("warmup_steps = 10", 'backend = "auto"', "backend = 'auto': expected one of python, env"),

@@ -29,7 +29,7 @@ CELL = TrainConfig(
 WORKER = """
 import importlib.util, os, signal, sys, threading, time
 from vs_envs import task
-from vs_envs.loop import LoopEnv
+from vs_envs.python_loop import LoopEnv
 from vs_train import acting, run
 
 conftest, env_step, delay = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])

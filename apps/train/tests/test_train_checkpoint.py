@@ -141,7 +141,7 @@ def test_only_the_newest_checkpoint_is_kept_and_half_a_one_does_not_count(tmp_pa
 
 
 def test_a_backend_without_a_state_goes_on_with_a_new_episode(tmp_path, monkeypatch):
-    monkeypatch.setattr("vs_envs.loop.LoopEnv.state", VectorEnv.state)
+    monkeypatch.setattr("vs_envs.python_loop.LoopEnv.state", VectorEnv.state)
     stopped(tmp_path / "a", step=50)
     stopped(tmp_path / "b", step=50)
     for out in (tmp_path / "a", tmp_path / "b"):

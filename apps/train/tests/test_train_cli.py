@@ -42,7 +42,8 @@ def test_the_issues_own_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--env dmc/cartpole", "env = 'dmc/cartpole': expected a task"),
+        ("--env dmc/cartpole", "env: unknown task 'dmc/cartpole': expected e.g. 'dmc/cartpole-"),
+        ("--env mine:dmc/hop", "env: task 'mine:dmc/hop': there is no module 'mine'"),
         ("--utd 0", "utd = 0.0: expected a positive number"),
         ("--batch-size -3", "batch_size = -3: expected a positive number"),
         ("--learning-rate 1e-3 1e-3", "expected distinct values"),

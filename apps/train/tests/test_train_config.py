@@ -1,10 +1,11 @@
-"""What the settings mean: defaults by algorithm, and what tells two runs apart."""
+"""The settings: defaults by algorithm, and the fields that tell two runs apart."""
 
 from dataclasses import replace
 
 import pytest
 from vs_logging import run_id
 from vs_train import TrainConfig, columns
+from vs_train.cell import with_backend
 
 CELL = TrainConfig(env="dmc/cheetah-run")
 
@@ -75,6 +76,18 @@ def test_a_run_records_the_agents_constants():
     )
     assert bro["learning_rate"] == 3e-4
     assert {"steps", "seeds", "first_seed", "learning_rates"}.isdisjoint(bro)
+
+
+def test_auto_is_resolved_without_building_an_environment(monkeypatch):
+    def build(*_, **__):
+        raise AssertionError("an environment was built")
+
+    monkeypatch.setattr("vs_train.acting.make", build)
+    auto = replace(CELL, backend="auto", seeds=3)
+    config, why = with_backend(auto)
+    assert config == replace(auto, backend="python")  # fewer than four environments
+    assert why.startswith("auto: EnvPool is faster than Python with 10 environments of cheetah")
+    assert columns(auto, 3e-4)["backend"] == "python"
 
 
 def test_a_first_seed_past_the_limit():

@@ -1,5 +1,7 @@
 """Training end to end on tiny cells: what is written, reproducibility, divergence."""
 
+import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +10,19 @@ import pytest
 from jax import numpy as jnp
 from vs_agents import measured_flops
 from vs_logging import read_metadata, read_table, run_id
-from vs_train import TrainConfig, columns, is_finished, train, train_and_record
+from vs_train import (
+    DivergenceWarning,
+    Evaluation,
+    TrainConfig,
+    columns,
+    is_finished,
+    train,
+    train_and_record,
+)
 from vs_train import run as run_module
 from vs_train.cell import agent_config
+from vs_train.cli import main
+from vs_train.divergence import DivergenceWatch
 from vs_train.facts import flops, flops_per_update
 from vs_train.means import Means
 from vs_train.run import Trainer
@@ -72,6 +84,7 @@ def test_metadata(written):
     facts = read_metadata(out)
     assert set(facts["state"]) == {"finished"}
     assert set(facts["action_repeat"]) == {1}
+    assert set(facts["optimal_return"]) == {1000.0}
     names = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
     assert {f"versions.{n}" for n in names} <= set(facts.columns)
     assert set(facts["actor_every"]) == {"critic_update"}
@@ -107,43 +120,104 @@ def test_lanes_whose_episodes_end_at_different_steps_do_not_touch_each_other(toy
 def test_a_diverged_agent_is_recorded_as_nan_and_the_others_go_on():
     mad = replace(TINY, learning_rates=(1e-3, 1e30), utd=1.0)
     *_, last = train(mad)
+    for steps in last.nan_from.values():
+        assert steps.tolist() == [0, 0, 61, 61]  # NaN already, at the first update after step 60
     assert np.isfinite(last.returns[:2]).all()
     assert np.isnan(last.returns[2:]).all()
     assert np.isfinite(last.metrics["critic_loss"][:2]).all()
     assert np.isnan(last.metrics["critic_loss"][2:]).all()
 
 
+def test_a_metric_that_becomes_nan_is_recorded_and_said_once_per_agent(toy, tmp_path):
+    mad = replace(TINY, learning_rates=(1e-3, 1e30), utd=1.0)
+    with pytest.warns(DivergenceWarning) as said:
+        list(train_and_record(mad, tmp_path))
+    assert len(said) == 2  # not again at the next evaluation
+    for one, seed in zip(said, (0, 1), strict=True):
+        assert str(one.message).startswith(
+            f"dmc/pendulum-swingup, seed {seed}, learning rate 1e+30: NaN in critic_loss from "
+        )
+        first = re.search(r"critic_loss from env step (\d+)", str(one.message))
+        assert first is not None
+        assert 31 <= int(first[1]) <= 33  # the first updates
+    table = read_table(tmp_path).filter(pl.col("env_step") > 30)
+    diverged = pl.col("learning_rate") == 1e30
+    assert table.filter(diverged)["critic_loss"].is_nan().all()
+    assert table.filter(~diverged)["critic_loss"].is_finite().all()
+
+
+def test_the_command_says_it_in_one_line(monkeypatch, capsys, tmp_path):
+    def record(config, out, **_):
+        nan_from = {"critic_loss": np.array([0, 7]), "entropy": np.array([0, 9])}
+        DivergenceWatch(config).look(Evaluation(
+            env_step=10, updates=9, returns=np.zeros(2), metrics={}, nan_from=nan_from,
+        ))  # fmt: skip
+        yield from ()
+
+    monkeypatch.setattr("vs_train.cli.train_and_record", record)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        main(["--seeds", "2", "--out", str(tmp_path / "runs")])
+    assert capsys.readouterr().err == (
+        "vs-train: dmc/cartpole-swingup, seed 1, learning rate 0.0003: NaN in critic_loss from env "
+        "step 7, entropy from env step 9\n"
+    )
+
+
 def test_metrics_are_means_since_the_last_evaluation():
     means = Means()
-    means.add({"loss": np.array([1.0, np.nan, np.nan])})
-    means.add({"loss": np.array([4.0, 2.0, np.nan]), "entropy": np.array([1.0, 1.0, 1.0])})
+    means.add({"loss": np.array([1.0, 3.0, 1.0])}, env_step=4)
+    means.add({"loss": np.array([4.0, 2.0, np.nan]), "entropy": np.ones(3)}, env_step=5)
     means = Means(means.state())  # as after a restart
-    means.add({"loss": np.array([4.0, 3.0, np.nan])})
+    means.add({"loss": np.array([4.0, 2.5, 6.0])}, env_step=6)
     taken = means.take()
-    np.testing.assert_array_equal(taken["loss"], [3.0, 2.5, np.nan])
-    np.testing.assert_array_equal(taken["entropy"], [1.0, 1.0, 1.0])
-    assert means.take() == {}
+    np.testing.assert_array_equal(taken.means["loss"], [3.0, 2.5, np.nan])
+    np.testing.assert_array_equal(taken.means["entropy"], [1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(taken.nan_from["loss"], [0, 0, 5])
+    np.testing.assert_array_equal(taken.nan_from["entropy"], [0, 0, 0])
+    assert means.take() == ({}, {})
+
+
+def test_a_step_without_an_update_is_no_nan():
+    """Inside jit every step has a value: NaN in all lanes where nothing was updated."""
+    nothing, one = [np.nan, np.nan], [1.0, 2.0]
+    means = Means()
+    rows = {
+        "loss": np.array([nothing, one, nothing, [3.0, np.nan], nothing]),
+        "entropy": np.array([nothing, one, one, nothing, one]),  # updated in every step but one
+    }
+    means.add_rows(rows, first_step=11, updates=np.array([-1, 1, 0, 1]))  # the last row is padding
+    taken = means.take()
+    np.testing.assert_array_equal(taken.means["loss"], [2.0, np.nan])
+    np.testing.assert_array_equal(taken.nan_from["loss"], [0, 14])
+    np.testing.assert_array_equal(taken.means["entropy"], [np.nan, np.nan])
+    np.testing.assert_array_equal(taken.nan_from["entropy"], [14, 14])
 
 
 def test_means_do_not_depend_on_when_they_were_fetched_or_interrupted():
     rng = np.random.default_rng(0)
-    losses = rng.lognormal(size=(700, 2)).astype(np.float32)
-    losses[rng.random(losses.shape) < 0.1] = np.nan
-    straight, interrupted, rows, plain = Means(), Means(), Means(), np.zeros(2)
+    losses = rng.lognormal(size=(700, 3)).astype(np.float32)
+    losses[432:, 2] = np.nan
+    straight, interrupted, rows, plain = Means(), Means(), Means(), np.zeros(3)
     for k in range(len(losses)):
         loss = losses[k]
         metrics = {"loss": jnp.asarray(loss)} | ({"rare": loss} if k % 100 == 0 else {})
-        straight.add(metrics)
-        interrupted.add(metrics)
+        straight.add(metrics, env_step=k + 1)
+        interrupted.add(metrics, env_step=k + 1)
         if k % 90 == 0:
             interrupted = Means(interrupted.state())
-        plain += np.nan_to_num(loss.astype(np.float64))
-    rows.add_rows({"loss": losses, "rare": losses[::100]})
-    expected = plain / (~np.isnan(losses)).sum(0)
+        plain += loss.astype(np.float64)
+        rows.add_rows(
+            {name: np.asarray(value)[None] for name, value in metrics.items()},
+            first_step=k + 1,
+            updates=np.ones(1),
+        )
     for means in (straight, interrupted, rows):
         taken = means.take()
-        np.testing.assert_array_equal(taken["loss"], expected)
-        np.testing.assert_allclose(taken["rare"], np.nanmean(losses[::100], 0), rtol=1e-6)
+        np.testing.assert_array_equal(taken.means["loss"], plain / 700)
+        np.testing.assert_allclose(taken.means["rare"], losses[::100].mean(0), rtol=1e-6)
+        assert taken.nan_from["loss"].tolist() == [0, 0, 433]
+        assert taken.nan_from["rare"].tolist() == [0, 0, 501]
 
 
 def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BROConfig, Transition, actor_critic
+from vs_agents import BRO, Transition, actor_critic
 
-CONFIG = BROConfig(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+CONFIG = BRO(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
 QUANTILES = 100
 
@@ -210,8 +210,8 @@ def make_batch(rng, n=32) -> Transition:
 @jax.jit
 def update(state, batch, key):
     critic_key, actor_key = jax.random.split(key)
-    state, _ = actor_critic.update_critic(CONFIG, state, batch, critic_key)
-    return actor_critic.update_actor(CONFIG, state, batch, actor_key)[0]
+    state, _ = CONFIG.update_critic(state, batch, critic_key)
+    return CONFIG.update_actor(state, batch, actor_key)[0]
 
 
 def noises(key):
@@ -226,6 +226,7 @@ def state():
     """An agent some way into training, so that nothing is at its initial value."""
     rng = np.random.default_rng(7)
     state = actor_critic.init(CONFIG, jax.random.key(3), RATE)
+    assert state.log_temperature is not None
 
     def disturb(params):
         return jax.tree.map(
@@ -251,7 +252,7 @@ def test_losses_and_gradients(state):
     rng = np.random.default_rng(0)
     batch, noise = make_batch(rng), rng.normal(size=(2, 32, 2)).astype(np.float32)
     reference = Reference(state)
-    target = actor_critic.critic_target(CONFIG, state, batch, noise[0])
+    target = CONFIG.target(state, batch, noise[0])
     assert target.shape == (32, QUANTILES)
     np.testing.assert_allclose(target, reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5)
 
@@ -264,25 +265,23 @@ def test_losses_and_gradients(state):
     for i in range(2):
         assert_same(gradient, expected_gradients[i], critic=i)
 
-    actor_loss = jax.value_and_grad(actor_critic.actor_loss, argnums=1, has_aux=True)
-    (loss, entropy), gradient = jax.jit(actor_loss, static_argnums=0)(
-        CONFIG, state.actor.params, state, batch, noise[1]
-    )
+    policy_loss = jax.value_and_grad(CONFIG.policy_loss, has_aux=True)
+    (loss, entropy), gradient = jax.jit(policy_loss)(state.actor.params, state, batch, noise[1])
     expected, expected_entropy, expected_gradient = reference.actor_gradients(batch, noise[1])
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(entropy) == pytest.approx(expected_entropy, rel=1e-5)
     assert_same(gradient, expected_gradient)
 
-    loss, gradient = jax.value_and_grad(
-        lambda p: actor_critic.temperature_loss(CONFIG, p, entropy)
-    )(state.log_temperature.params)
+    loss, gradient = jax.value_and_grad(lambda p: CONFIG.temperature_loss(p, entropy))(
+        state.log_temperature.params
+    )
     expected = reference.temperature_loss(expected_entropy)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(gradient) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_references_gradients_are_right():
-    """Finite differences: what the package is held against can be trusted by itself."""
+    """Finite differences confirm the reference on its own."""
     rng = np.random.default_rng(5)
     reference = Reference(actor_critic.init(CONFIG, jax.random.key(1), RATE))
     batch, noise = make_batch(rng), rng.normal(size=(32, 2))
@@ -319,7 +318,7 @@ def test_parameters_after_several_updates(state):
     alpha = float(state.log_temperature.params)
     assert alpha == pytest.approx(reference.log_alpha[0], abs=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(flat(state.actor.params), start, strict=True))
-    assert moved > 5 * RATE  # the tolerance is far below what six steps do
+    assert moved > 5 * RATE  # six steps move far more than the tolerance
 
 
 def test_weights_without_gradient_only_decay():
@@ -350,7 +349,7 @@ def test_termination_stops_the_bootstrap_in_every_quantile(state):
     rng = np.random.default_rng(2)
     batch, noise = make_batch(rng), jnp.asarray(rng.normal(size=(32, 2)), jnp.float32)
     batch = batch._replace(terminated=np.ones(32, np.float32))
-    target = actor_critic.critic_target(CONFIG, state, batch, noise)
+    target = CONFIG.target(state, batch, noise)
     np.testing.assert_array_equal(target, np.repeat(batch.reward[:, None], QUANTILES, 1))
 
 

@@ -5,22 +5,20 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 from vs_agents import (
-    BROConfig,
-    SACConfig,
+    BRO,
+    SAC,
     Transition,
     diagnose,
-    formula_flops,
     fresh_loss,
     init_lanes,
     init_stream,
-    measured_flops,
     step,
     step_stream,
 )
 from vs_agents import actor_critic as ac
 from vs_agents.diagnostics import noise_scale_of
 
-CONFIG = SACConfig(observation_size=3, action_size=2, critic_width=16, actor_width=8)
+CONFIG = SAC(observation_size=3, action_size=2, critic_width=16, actor_width=8)
 
 
 def transitions(t: int) -> Transition:
@@ -50,9 +48,9 @@ def trained(config, steps=12, *, measuring=False):
     return lanes, stream, found
 
 
-@pytest.mark.parametrize("kind", [SACConfig, BROConfig])
+@pytest.mark.parametrize("kind", [SAC, BRO])
 def test_measuring_changes_nothing_and_a_passive_critic_influences_nothing(kind):
-    small = {"critic_depth": 1} if kind is BROConfig else {}  # compiles faster
+    small = {"critic_depth": 1} if kind is BRO else {}  # compiles faster
     config = kind(observation_size=3, action_size=2, critic_width=16, actor_width=8, **small)
     plain, _, _ = trained(config)
     watched, _, found = trained(replace(config, passive_width=32), measuring=True)
@@ -77,7 +75,7 @@ def test_the_passive_critic_learns_the_main_ones_targets():
     state = state._replace(passive_critic=jax.tree.map(jnp.copy, state.critic))
     for t in range(5):
         batch = jax.tree.map(jnp.asarray, transitions(t))
-        state, metrics = ac.update_critic(config, state, batch, jax.random.key(t))
+        state, metrics = config.update_critic(state, batch, jax.random.key(t))
         assert metrics["critic_loss"] == metrics["passive_critic_loss"]
     jax.tree.map(np.testing.assert_array_equal, state.passive_critic, state.critic)
 
@@ -97,7 +95,7 @@ def test_losses_and_norms_are_those_of_the_parameters():
         ):
             places = jax.random.randint(key, (8, 16), 0, int(replay.inserted)).ravel()
             drawn = jax.tree.map(lambda x, i=lane, p=places: x[i, p], replay.data)
-            target = ac.critic_target(CONFIG, agent, drawn, jax.random.normal(keys[1], (128, 2)))
+            target = CONFIG.target(agent, drawn, jax.random.normal(keys[1], (128, 2)))
             values = CONFIG.critic.apply(agent.critic.params, drawn.observation, drawn.action)
             expected = ((np.asarray(values) - np.asarray(target)) ** 2).sum((0, 2)).mean()
             assert float(found[f"{name}_critic_loss"][lane]) == pytest.approx(expected, rel=1e-4)
@@ -110,7 +108,7 @@ def test_td_error_on_fresh_transitions():
         agent = of(lane, lanes.agent)
         one = jax.tree.map(lambda x: jnp.asarray(x)[None], of(lane, transitions(99)))
         noise = jax.random.normal(jax.random.fold_in(lanes.key[lane], 3), (1, 2))
-        target = ac.critic_target(CONFIG, agent, one, noise)
+        target = CONFIG.target(agent, one, noise)
         values = CONFIG.critic.apply(agent.critic.params, one.observation, one.action)
         expected = ((np.asarray(values) - np.asarray(target)) ** 2).sum()
         assert float(found[lane]) == pytest.approx(expected, rel=1e-4)
@@ -126,17 +124,3 @@ def test_the_noise_scale_of_known_gradients():
     found = float(noise_scale_of(jnp.asarray(gradients), batch))
     assert found == pytest.approx(750, rel=0.05)
     assert np.isnan(noise_scale_of(jnp.asarray([[1.0], [-1.0]]), batch))
-
-
-def test_flops_by_formula_and_by_the_program():
-    config = replace(CONFIG, critic_width=256, actor_width=256)
-    formula, measured = formula_flops(config, 64), measured_flops(config, 64)
-    assert formula.critic == 10 * config.critic_params * 64
-    actor, critic = 256 * 256 + 3 * 256 + 256 * 4, 2 * (256 * 256 + 5 * 256 + 256)
-    # 2 flops per weight and product. Critic: policy and targets forward, critics forward and two
-    # products backward, the first layer's input gradient not needed. Actor: itself forward and
-    # backward, the critics forward and backward to their input, their weights' gradient not needed.
-    weights = actor + critic + 3 * critic - 2 * 5 * 256
-    assert measured.critic == pytest.approx(2 * 64 * weights, rel=0.1)
-    weights = 3 * actor - 3 * 256 + 2 * critic
-    assert measured.actor == pytest.approx(2 * 64 * weights, rel=0.1)

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BROConfig, FullBROConfig, Transition
+from vs_agents import BRO, FullBRO, Transition
 from vs_agents import actor_critic as ac
 
-CONFIG = FullBROConfig(observation_size=3, action_size=2, critic_width=16, actor_width=8)
+CONFIG = FullBRO(observation_size=3, action_size=2, critic_width=16, actor_width=8)
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,12 @@ def test_the_optimistic_actor_climbs_and_the_conservative_one_is_left_alone(stat
 
 
 def test_when_everything_starts_afresh():
-    due = BROConfig(observation_size=3, action_size=2, reset_every=10).reset_due
+    due = BRO(observation_size=3, action_size=2, reset_every=10).reset_due
     assert not due(env_step=1, updates_before=8, updates=9)
     assert due(env_step=1, updates_before=8, updates=10)
     assert due(env_step=1, updates_before=18, updates=23)
     assert not due(env_step=10, updates_before=10, updates=18)
     assert not replace(CONFIG, reset_steps=(5,)).reset_due(env_step=4, updates_before=0, updates=9)
     assert replace(CONFIG, reset_steps=(5,)).reset_due(env_step=5, updates_before=0, updates=9)
-    never = BROConfig(observation_size=3, action_size=2, reset_every=None)
+    never = BRO(observation_size=3, action_size=2, reset_every=None)
     assert not never.reset_due(env_step=9, updates_before=0, updates=10**9)

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import SACConfig, Transition
+from vs_agents import SAC, Transition
 from vs_agents import actor_critic as ac
 
-CONFIG = SACConfig(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+CONFIG = SAC(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
 
 
@@ -63,6 +63,7 @@ class Reference:
         self.actor = layers(state.actor.params)
         self.critics = [layers(state.critic.params, i) for i in range(2)]
         self.targets = [layers(state.target_critic, i) for i in range(2)]
+        assert state.log_temperature is not None
         self.log_alpha = [np.float64(state.log_temperature.params)]
         self.actor_adam, self.alpha_adam = Adam(), Adam()
         self.critic_adams = [Adam(), Adam()]
@@ -132,6 +133,21 @@ def make_batch(rng, n=32) -> Transition:
     )
 
 
+class Greedy(SAC):
+    initial_temperature = None
+
+
+class Constant(Greedy):
+    def temperature(self, state):
+        del state
+        return jnp.asarray(0.2)
+
+
+class Mute(SAC):
+    def policy_loss(self, actor, state, batch, noise):
+        return super().policy_loss(actor, state, batch, noise)[0], None
+
+
 @pytest.fixture
 def state():
     return ac.init(CONFIG, jax.random.key(3), RATE)
@@ -146,7 +162,7 @@ def test_losses_and_gradients(state):
     rng = np.random.default_rng(0)
     batch, noise = make_batch(rng), rng.normal(size=(2, 32, 2)).astype(np.float32)
     reference = Reference(state)
-    target = ac.critic_target(CONFIG, state, batch, noise[0])
+    target = CONFIG.target(state, batch, noise[0])
     np.testing.assert_allclose(
         target[:, 0], reference.target(batch, noise[0]), rtol=1e-5, atol=1e-5
     )
@@ -162,7 +178,7 @@ def test_losses_and_gradients(state):
         assert_same(gradient, expected_gradients[i], critic=i)
 
     (loss, entropy), gradient = jax.value_and_grad(
-        lambda p: ac.actor_loss(CONFIG, p, state, batch, noise[1]), has_aux=True
+        lambda p: CONFIG.policy_loss(p, state, batch, noise[1]), has_aux=True
     )(state.actor.params)
     expected, expected_entropy, expected_gradient = reference.actor_gradients(batch, noise[1])
     assert float(loss) == pytest.approx(expected, rel=1e-5)
@@ -176,8 +192,8 @@ def test_parameters_after_several_updates(state):
     for i in range(6):
         batch, key = make_batch(rng), jax.random.key(i)
         noise = [jax.random.normal(k, (32, 2)) for k in (key, jax.random.split(key)[0])]
-        state, _ = jax.jit(ac.update_critic, static_argnums=0)(CONFIG, state, batch, key)
-        state, _ = jax.jit(ac.update_actor, static_argnums=0)(CONFIG, state, batch, key)
+        state, _ = jax.jit(CONFIG.update_critic)(state, batch, key)
+        state, _ = jax.jit(CONFIG.update_actor)(state, batch, key)
         reference.update(batch, np.asarray(noise, np.float64))
     assert_same(state.actor.params, reference.actor)
     for i in range(2):
@@ -185,7 +201,65 @@ def test_parameters_after_several_updates(state):
         assert_same(state.target_critic, reference.targets[i], critic=i)
     assert float(state.log_temperature.params) == pytest.approx(reference.log_alpha[0], abs=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(layers(state.actor.params), start, strict=True))
-    assert moved > 5 * RATE  # the tolerance is far below what six steps do
+    assert moved > 5 * RATE  # six steps move far more than the tolerance
+
+
+def test_the_target_critics_follow_the_critics_just_updated(state):
+    """A step of 0.1 per weight: following the critics before it would move them nowhere."""
+    before = state._replace(learning_rate=jnp.float32(0.1))
+    batch = make_batch(np.random.default_rng(3))
+    after, _ = jax.jit(CONFIG.update_critic)(before, batch, jax.random.key(0))
+    for i in range(2):
+        trees = (before.target_critic, before.critic.params, after.critic.params)
+        target, old, new = (layers(tree, i) for tree in trees)
+        followed = [0.995 * t + 0.005 * w for t, w in zip(target, new, strict=True)]
+        for ours, expected in zip(layers(after.target_critic, i), followed, strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6)
+        for w, v, t in zip(new, old, target, strict=True):
+            assert np.abs(w - v).max() > 0.09  # 0.005 of it is far above the tolerance
+            np.testing.assert_array_equal(v, t)
+
+
+def test_an_agent_without_a_temperature(state):
+    """The target and the policy's loss have no term of entropy; nothing is there to turn NaN."""
+    config = Greedy(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+    plain = state._replace(log_temperature=None)
+    assert ac.init(config, jax.random.key(3), RATE).log_temperature is None
+    rng = np.random.default_rng(6)
+    batch, noise = make_batch(rng), rng.normal(size=(32, 2)).astype(np.float32)
+    reference = Reference(state)
+    reference.log_alpha = [np.float64(-np.inf)]
+    target = config.target(plain, batch, jnp.asarray(noise))
+    np.testing.assert_allclose(target[:, 0], reference.target(batch, noise), rtol=1e-5, atol=1e-5)
+    loss, _ = config.policy_loss(plain.actor.params, plain, batch, jnp.asarray(noise))
+    assert float(loss) == pytest.approx(reference.actor_gradients(batch, noise)[0], rel=1e-5)
+    for i in range(3):
+        plain, _ = jax.jit(config.update_critic)(plain, batch, jax.random.key(i))
+        plain, metrics = jax.jit(config.update_actor)(plain, batch, jax.random.key(i))
+    assert set(metrics) == {"entropy"}
+    assert plain.log_temperature is None
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(plain))
+
+
+def test_a_temperature_may_be_constant(state):
+    config = Constant(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+    rng = np.random.default_rng(6)
+    batch, noise = make_batch(rng), rng.normal(size=(32, 2)).astype(np.float32)
+    reference = Reference(state)
+    reference.log_alpha = [np.log(0.2)]
+    target = config.target(state, batch, jnp.asarray(noise))
+    np.testing.assert_allclose(target[:, 0], reference.target(batch, noise), rtol=1e-5, atol=1e-5)
+    loss, _ = config.policy_loss(state.actor.params, state, batch, jnp.asarray(noise))
+    assert float(loss) == pytest.approx(reference.actor_gradients(batch, noise)[0], rel=1e-5)
+
+
+def test_a_temperature_needs_an_entropy(state):
+    config = Mute(observation_size=4, action_size=2, critic_width=24, actor_width=16)
+    batch = make_batch(np.random.default_rng(0))
+    with pytest.raises(
+        ValueError, match=r"Mute\.policy_loss gives no entropy.*initial_temperature"
+    ):
+        config.update_actor(state, batch, jax.random.key(0))
 
 
 def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
@@ -194,9 +268,9 @@ def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
     # a time limit is stored with terminated = 0, whatever the environment did next
     truncated = batch._replace(terminated=np.zeros(32, np.float32))
     terminated = batch._replace(terminated=np.ones(32, np.float32))
-    target = np.asarray(ac.critic_target(CONFIG, state, truncated, noise))
+    target = np.asarray(CONFIG.target(state, truncated, noise))
     assert (np.abs(target[:, 0] - batch.reward) > 1e-3).all()
-    stopped = ac.critic_target(CONFIG, state, terminated, noise)
+    stopped = CONFIG.target(state, terminated, noise)
     np.testing.assert_array_equal(stopped[:, 0], batch.reward)
 
 

@@ -5,8 +5,7 @@ import types
 from typing import Any
 
 import pytest
-from vs_envs import VectorEnv, make, task
-from vs_envs.making import choice
+from vs_envs import VectorEnv, choose_backend, make, task
 
 
 def test_python_is_the_default():
@@ -35,9 +34,21 @@ def test_python_is_the_default():
     ],
 )
 def test_auto_takes_what_was_measured_faster(name, environments, installed, backend, because):
-    chosen, why = choice(task(name), environments, installed=installed)
+    chosen, why = choose_backend(name, environments=environments, installed=installed)
     assert chosen == backend
     assert re.search(because, why)
+
+
+@pytest.mark.parametrize(("there", "backend"), [(True, "envpool"), (False, "python")])
+def test_auto_looks_for_envpool_and_builds_nothing(there, backend, monkeypatch):
+    def build(*_, **__):
+        raise AssertionError("an environment was built")
+
+    monkeypatch.setattr("vs_envs.making._build", build)
+    monkeypatch.setattr("vs_envs.making.find_spec", lambda name: object() if there else None)
+    assert choose_backend("dmc/dog-run", environments=8)[0] == backend
+    with pytest.raises(ValueError, match="unknown task 'dmc/dog'"):
+        choose_backend("dmc/dog", environments=8)
 
 
 def test_auto_says_what_it_chose():
@@ -57,8 +68,16 @@ def test_what_is_not_installed_is_one_command_away(monkeypatch):
         make("dmc/pendulum-swingup", seeds=[0], backend="envpool")
 
 
+def test_the_installed_envpool_is_found_and_not_our_module_of_that_name(monkeypatch):
+    package: Any = types.ModuleType("envpool")
+    package.list_all_envs = list
+    monkeypatch.setitem(sys.modules, "envpool", package)
+    with pytest.raises(ValueError, match="EnvPool has no dmc/pendulum-swingup"):
+        make("dmc/pendulum-swingup", seeds=[0], backend="envpool")
+
+
 def test_mjx_is_behind_the_same_door(monkeypatch):
-    """Which arguments reach it; its own tests say what it does with them."""
+    """The arguments that reach it; its own tests say what it does with them."""
     module: Any = types.ModuleType("vs_envs.mjx")
     module.MJXVectorEnv = lambda name, *, seeds: (name, list(seeds))
     monkeypatch.setitem(sys.modules, "vs_envs.mjx", module)

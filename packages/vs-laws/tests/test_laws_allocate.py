@@ -1,26 +1,79 @@
+from time import perf_counter
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq, minimize_scalar
-from vs_laws.allocate import Where, least_budget, least_compute, least_data
-from vs_laws.compute import ComputeLaw
-from vs_laws.forms import DataLaw, PowerLaw
+from scipy.optimize import brentq, minimize, minimize_scalar
+from vs_laws import (
+    BatchLaw,
+    DataLaw,
+    Fit,
+    LogQuadratic,
+    NearestRun,
+    PowerLaw,
+    ProductLaw,
+    Verdict,
+    fit_batch_size,
+    fit_data_law,
+)
+from vs_laws._minimise import minimise
+from vs_laws.allocate import Where, allocate, contour
+from vs_laws.cost import Cost
+
+SIGMA, BOTH = ("sigma",), ("sigma", "critic_params")
+DELTA = 1e11
+RANGES = {"sigma": (1.0, 8.0), "critic_params": (2e5, 4e7)}
+BOX = {"sigma": (0.1, 1e3), "critic_params": (1e3, 1e9)}
+
+
+def over_sigma(d, a, alpha, e=0.0, b=100.0, n=100.0):
+    """Cost over σ alone; numbers, or arrays with the axis appended to the law's fields."""
+    law = DataLaw(d, np.asarray(a)[..., None], np.asarray(alpha)[..., None], axes=SIGMA)
+    return Cost(law, PowerLaw(b, np.asarray(e)[..., None], axes=SIGMA), critic_params=n)
+
+
+def fit_of(law, draws=None, ranges=None):
+    """A fit by hand: the law, its bootstraps and where the data lie."""
+    return Fit(
+        form="hand", formula="hand", law=law, draws=draws, parameters={}, loss=0.0, loss_name="",
+        n=9, r2_log=1.0, residuals=np.zeros(9), verdict=Verdict.SUPPORTED, reason="",
+        ranges=ranges or {},
+    )  # fmt: skip
+
+
+def ranged(cost, ranges):
+    """The same cost, with the range of its data known."""
+    kept = {name: value for name, value in vars(cost).items() if name in Cost.__dataclass_fields__}
+    return Cost(**{**kept, "data": fit_of(cost.data, ranges=ranges)})
+
 
 # D = 1e5 + 4e5/σ², C = 10·100·100·σ·D: interior minimum at σ = 2
-CUP = ComputeLaw(DataLaw(1e5, 4e5, 2.0), PowerLaw(100.0, 0.0), 100.0)
-RISING = ComputeLaw(DataLaw(1e5, 4e5, 0.5), PowerLaw(100.0, 0.0), 100.0)
-FALLING = ComputeLaw(DataLaw(1e5, 4e5, 0.5), PowerLaw(100.0, -1.5), 100.0)
+CUP = over_sigma(1e5, 4e5, 2.0)
+RISING = over_sigma(1e5, 4e5, 0.5)
+FALLING = over_sigma(1e5, 4e5, 0.5, -1.5)
+LAW = DataLaw(2e5, [1.5e5, 4e7], [0.8, 0.45], axes=BOTH)
+TWO = Cost(fit_of(LAW, ranges=RANGES), 256.0)
 
 relaxed = settings(deadline=None, max_examples=60)
 exponents = st.floats(0.15, 3.0)
-laws = st.builds(
-    lambda d, a, alpha, e: ComputeLaw(DataLaw(10**d, 10**a, alpha), PowerLaw(200.0, e), 1.5e5),
+costs = st.builds(
+    lambda d, a, alpha, e: over_sigma(10**d, 10**a, alpha, e, b=200.0, n=1.5e5),
     st.floats(4, 6.5),
     st.floats(4, 6.5),
     exponents,
     st.floats(-0.8, 0.3),
 )
+
+
+def least_compute_by_hand(cost):
+    """σ of least C: ``(A(α−p)/(d·p))^(1/α)`` where α > p > 0, else 0 (the tests' laws have p > 0)."""
+    law, power = cost.law, float(cost.power.exponent[..., 0])
+    alpha, a = float(law.exponent[..., 0]), float(law.amplitude[..., 0])
+    return (
+        (a * (alpha - power) / (float(law.d_min) * power)) ** (1 / alpha) if alpha > power else 0.0
+    )
 
 
 def numeric_minimum(f):
@@ -34,204 +87,692 @@ def numeric_minimum(f):
 
 
 @relaxed
-@given(laws, st.floats(7, 12))
-def test_least_budget_against_scipy(law, log_delta):
+@given(costs, st.floats(7, 12))
+def test_least_budget_against_scipy(cost, log_delta):
     delta = 10**log_delta
 
     def total(s):
-        return law(s) + delta * law.data(s)
+        return cost(sigma=s) + delta * cost.steps(sigma=s)
 
-    found = least_budget(law, delta)
+    found = allocate(cost, delta=delta)
     best = numeric_minimum(total)
     assert found.where == Where.INTERIOR
-    assert total(found.sigma) <= best.fun * (1 + 1e-13)
+    assert total(found["sigma"]) <= best.fun * (1 + 1e-13)
     assert found.budget == pytest.approx(best.fun, rel=1e-12)
     # σ itself: the stationary point by root finding (a minimiser alone gives half the digits)
-    d, a, al, p = law.data.d_min, law.data.amplitude, law.data.alpha, law.power
-    k = law.unit
+    d, a, al = (
+        float(np.squeeze(v)) for v in (cost.law.d_min, cost.law.amplitude, cost.law.exponent)
+    )
+    p, k = float(np.squeeze(cost.power.exponent)), float(cost.power.coefficient)
 
     def slope(t):
         s = np.exp(t)
         return p * k * d * s**p + (p - al) * k * a * s ** (p - al) - al * delta * a * s**-al
 
     root = brentq(slope, best.x - 1, best.x + 1, xtol=1e-14, rtol=1e-14)
-    assert found.sigma == pytest.approx(np.exp(root), rel=1e-8)
+    assert found["sigma"] == pytest.approx(np.exp(root), rel=1e-8)
 
 
 @relaxed
-@given(laws, st.floats(0.01, 4.0))
-def test_least_data_against_scipy(law, excess):
-    cheapest = law.minimiser()
-    floor = float(law(cheapest)) if cheapest > 0 else float(law(1e-3))
+@given(costs, st.floats(0.01, 4.0))
+def test_least_data_against_scipy(cost, excess):
+    cheapest = least_compute_by_hand(cost)
+    floor = float(cost(sigma=cheapest if cheapest > 0 else 1e-3))
     limit = floor * (1 + excess)
-    found = least_data(law, limit)
+    found = allocate(cost, max_compute=limit)
     start = np.log(cheapest) if cheapest > 0 else -500.0
-    root = brentq(lambda t: np.log(law(np.exp(t)) / limit), start, 500.0, xtol=1e-14, rtol=1e-14)
-    assert found.sigma == pytest.approx(np.exp(root), rel=1e-8)
+    root = brentq(
+        lambda t: np.log(cost(sigma=np.exp(t)) / limit), start, 500.0, xtol=1e-14, rtol=1e-14
+    )
+    assert found["sigma"] == pytest.approx(np.exp(root), rel=1e-8)
     assert found.compute == pytest.approx(limit, rel=1e-10)
+    assert found.compute <= limit
     assert found.feasible
     assert found.where == Where.CONSTRAINT
 
 
 @relaxed
-@given(laws, st.floats(-3, 1))
-def test_least_compute_against_scipy(law, log_excess):
-    limit = law.data.d_min * (1 + 10**log_excess)
-    found = least_compute(law, limit)
-    needed = np.log(law.data.amplitude / (limit - law.data.d_min)) / law.data.alpha
+@given(costs, st.floats(-3, 1))
+def test_least_compute_against_scipy(cost, log_excess):
+    d, a, alpha = (
+        float(np.squeeze(v)) for v in (cost.law.d_min, cost.law.amplitude, cost.law.exponent)
+    )
+    limit = d * (1 + 10**log_excess)
+    found = allocate(cost, max_data=limit)
+    needed = np.log(a / (limit - d)) / alpha
+    cheapest = least_compute_by_hand(cost)
     # minimise C over σ ≥ needed by a scan that scipy polishes
     grid = needed + np.linspace(0, 60, 4001)
-    values = law(np.exp(grid))
+    values = cost(sigma=np.exp(grid))
     i = int(values.argmin())
     if i in (0, grid.size - 1):
         assert i == 0
         expected = values[0]
-        if law.minimiser() > 0 and law.minimiser() > np.exp(needed):  # minimum before the 2nd point
-            expected = float(law(law.minimiser()))
+        if cheapest > np.exp(needed):  # minimum before the 2nd point
+            expected = float(cost(sigma=cheapest))
     else:
         expected = minimize_scalar(
-            lambda t: float(law(np.exp(t))), bracket=(grid[i - 1], grid[i], grid[i + 1]), tol=1e-13
+            lambda t: float(cost(sigma=np.exp(t))),
+            bracket=(grid[i - 1], grid[i], grid[i + 1]),
+            tol=1e-13,
         ).fun
     assert found.compute == pytest.approx(expected, rel=1e-9)
-    assert found.data <= limit * (1 + 1e-9)
+    assert found.data <= limit
 
 
 def test_closed_forms_by_hand():
-    assert least_budget(CUP, 0.0).sigma == pytest.approx(2.0)
+    assert allocate(CUP, delta=0.0)["sigma"] == pytest.approx(2.0)
     # p = α: p·k·d·σ^(2p) = α·δ·A
-    equal = ComputeLaw(DataLaw(1e5, 4e5, 1.0), PowerLaw(100.0, 0.0), 100.0)
-    assert least_budget(equal, 1e5).sigma == pytest.approx(2.0)
+    equal = over_sigma(1e5, 4e5, 1.0)
+    assert allocate(equal, delta=1e5)["sigma"] == pytest.approx(2.0)
     # d = 0, p > α: (p−α)·k·σ^p = α·δ
-    bare = ComputeLaw(DataLaw(0.0, 4e5, 0.5), PowerLaw(100.0, 0.0), 100.0)
-    assert least_budget(bare, 3e5).sigma == pytest.approx(3.0)
-    single = least_data(bare, 1e5 * 4e5 * 3.0)  # k·A·σ^0.5 = C₀
-    assert single.sigma == pytest.approx(9.0)
+    bare = over_sigma(0.0, 4e5, 0.5)
+    assert allocate(bare, delta=3e5)["sigma"] == pytest.approx(3.0)
+    single = allocate(bare, max_compute=1e5 * 4e5 * 3.0)  # k·A·σ^0.5 = C₀
+    assert single["sigma"] == pytest.approx(9.0)
 
 
 def test_interior_minimum_beats_the_papers_formula():
-    loose = least_compute(CUP, 1e6)  # D(σ) = 1e6 at σ = 2/3, where C is larger than at 2
-    assert loose.sigma == pytest.approx(2.0)
+    loose = allocate(CUP, max_data=1e6)  # D(σ) = 1e6 at σ = 2/3, where C is larger than at 2
+    assert loose["sigma"] == pytest.approx(2.0)
     assert loose.where == Where.INTERIOR
-    assert loose.compute < CUP(2 / 3)
-    tight = least_compute(CUP, 1.25e5)  # σ = 4, past the minimum
-    assert tight.sigma == pytest.approx(4.0)
+    assert loose.compute < CUP(sigma=2 / 3)
+    tight = allocate(CUP, max_data=1.25e5)  # σ = 4, past the minimum
+    assert tight["sigma"] == pytest.approx(4.0)
     assert tight.data == pytest.approx(1.25e5)
     assert tight.where == Where.CONSTRAINT
 
 
 def test_the_largest_sigma_is_taken_of_two():
-    limit = float(CUP(0.5))
-    assert least_data(CUP, limit).sigma == pytest.approx(8.0)  # C(0.5) = C(8)
+    limit = float(CUP(sigma=0.5))
+    assert allocate(CUP, max_compute=limit)["sigma"] == pytest.approx(8.0)  # C(0.5) = C(8)
 
 
 def test_infeasible_is_explicit():
-    for bad in (least_data(CUP, 0.999 * CUP(2.0)), least_compute(CUP, 1e5)):
+    cheap = allocate(CUP, max_compute=0.999 * CUP(sigma=2.0))
+    for bad in (cheap, allocate(CUP, max_data=1e5)):
         assert not bad.feasible
         assert bad.where == Where.INFEASIBLE
-        assert np.isnan([bad.sigma, bad.data, bad.compute]).all()
-    assert least_data(CUP, 1.001 * CUP(2.0)).feasible
-    assert least_data(RISING, 1.0).feasible  # C → 0 with σ
+        assert np.isnan([bad["sigma"], bad.data, bad.compute]).all()
+    assert allocate(CUP, max_compute=1.001 * CUP(sigma=2.0)).feasible
+    assert allocate(RISING, max_compute=1.0).feasible  # C → 0 with σ
 
 
 def test_edges_and_extrapolation():
-    assert least_budget(FALLING, 1e5).where == Where.UNBOUNDED
-    edge = least_budget(FALLING, 1e5, sigma_range=(0.25, 16))
-    assert (edge.where, edge.sigma, bool(edge.extrapolated)) == (Where.EDGE, 16.0, False)
-    assert edge.budget == pytest.approx(FALLING(16.0) + 1e5 * FALLING.data(16.0))
+    span = {"sigma": (0.25, 16.0)}
+    assert allocate(FALLING, delta=1e5).where == Where.UNBOUNDED
+    edge = allocate(ranged(FALLING, span), delta=1e5)
+    assert (edge.where, edge["sigma"]) == (Where.EDGE, pytest.approx(16.0))
+    assert not edge.extrapolated
+    assert edge.budget == pytest.approx(FALLING(sigma=16.0) + 1e5 * FALLING.steps(sigma=16.0))
     # σ = ∞ is cut back to the range's end, where the limit no longer holds
-    cut = least_data(FALLING, 0.5 * FALLING(16.0), sigma_range=(0.25, 16))
+    cut = allocate(ranged(FALLING, span), max_compute=0.5 * FALLING(sigma=16.0))
     assert cut.where == Where.INFEASIBLE
-    far = least_compute(CUP, 1.001e5, sigma_range=(0.25, 16))
+    far = allocate(ranged(CUP, span), max_data=1.001e5)
     assert far.extrapolated
-    assert far.sigma > 16
-    flat = ComputeLaw(DataLaw(1e5, 0.0, 1.0), PowerLaw(100.0, 0.0), 100.0)
-    assert least_budget(flat, 1e5, sigma_range=(0.25, 16)).sigma == 0.25
+    assert far.where == Where.BEYOND
+    assert far.edges == "sigma"
+    assert far["sigma"] > 16
+    flat = over_sigma(1e5, 0.0, 1.0)
+    assert allocate(ranged(flat, span), delta=1e5)["sigma"] == pytest.approx(0.25, rel=1e-14)
+
+
+def test_unbounded_is_not_infeasible():
+    no_floor = over_sigma(0.0, 4e5, 2.0)  # C falls to 0 with σ: any limit can be met
+    assert allocate(no_floor, max_compute=1.0).where == Where.UNBOUNDED
+    assert allocate(no_floor, max_compute=1.0)["sigma"] == np.inf
+    flat = over_sigma(1e5, 0.0, 1.0)
+    assert allocate(flat, max_data=2e5).where == Where.UNBOUNDED
+    assert allocate(flat, max_data=0.5e5).where == Where.INFEASIBLE
+    partly = Cost(DataLaw(2e5, [1.5e5, 0.0], [0.8, 0.45], axes=BOTH), 256.0)
+    assert allocate(partly, delta=DELTA).where == Where.UNBOUNDED
+    assert allocate(partly, delta=DELTA)["critic_params"] == 0
+    one_wall = allocate(partly, delta=DELTA, within={"critic_params": (2e5, 4e7)})
+    assert one_wall.where == Where.EDGE
+    assert one_wall["critic_params"] == pytest.approx(2e5)
+    assert one_wall["sigma"] == pytest.approx(
+        float(allocate(partly.hold(critic_params=2e5), delta=DELTA)["sigma"])
+    )
 
 
 def test_vectorised_over_bootstraps_and_limits():
     rng = np.random.default_rng(0)
     d, a = 1e5 * rng.uniform(0.5, 2, (50, 1)), 4e5 * rng.uniform(0.5, 2, (50, 1))
     alpha = rng.uniform(0.2, 2.5, (50, 1))
-    many = ComputeLaw(DataLaw(d, a, alpha), PowerLaw(np.full((50, 1), 100.0), 0.0), 100.0)
+    many = over_sigma(d, a, alpha, np.zeros((50, 1)), np.full((50, 1), 100.0))
     deltas = np.array([1e3, 1e5, 1e7])
-    together = least_budget(many, deltas)
-    assert together.sigma.shape == (50, 3)
-    one = ComputeLaw(DataLaw(d[7, 0], a[7, 0], alpha[7, 0]), PowerLaw(100.0, 0.0), 100.0)
-    assert together.sigma[7] == pytest.approx(least_budget(one, deltas).sigma, rel=1e-12)
-    assert np.all(np.diff(together.sigma, axis=1) > 0)  # dearer env steps: more updates on each
-    assert least_data(many, 10.0 ** np.arange(9, 13)).sigma.shape == (50, 4)
+    together = allocate(many, delta=deltas)
+    assert together["sigma"].shape == (50, 3)
+    one = over_sigma(d[7, 0], a[7, 0], alpha[7, 0])
+    assert together["sigma"][7] == pytest.approx(allocate(one, delta=deltas)["sigma"], rel=1e-12)
+    assert np.all(np.diff(together["sigma"], axis=1) > 0)  # dearer env steps: more updates on each
+    assert allocate(many, max_compute=10.0 ** np.arange(9, 13))["sigma"].shape == (50, 4)
 
 
 @relaxed
-@given(laws, st.floats(8, 11), st.floats(0.1, 10))
-def test_scaling_flops_and_price_together_changes_nothing(law, log_delta, factor):
-    scaled = ComputeLaw(law.data, law.batch_size, law.critic_params * factor)
-    one = least_budget(law, 10**log_delta)
-    other = least_budget(scaled, factor * 10**log_delta)
-    assert other.sigma == pytest.approx(one.sigma, rel=1e-9)
+@given(costs, st.floats(8, 11), st.floats(0.1, 10))
+def test_scaling_flops_and_price_together_changes_nothing(cost, log_delta, factor):
+    scaled = Cost(cost.data, cost.batch_size, critic_params=cost.critic_params * factor)
+    one = allocate(cost, delta=10**log_delta)
+    other = allocate(scaled, delta=factor * 10**log_delta)
+    assert other["sigma"] == pytest.approx(one["sigma"], rel=1e-9)
     assert other.budget == pytest.approx(factor * one.budget, rel=1e-9)
 
 
-def test_samples_give_intervals():
+def test_draws_give_intervals():
     rng = np.random.default_rng(1)
-    drawn = ComputeLaw(
-        DataLaw(1e5 * np.exp(0.1 * rng.standard_normal(500)), 4e5, 2.0), PowerLaw(100.0, 0.0), 100.0
-    )
-    result = least_budget(CUP, 1e5).with_samples(least_budget(drawn, 1e5))
+    jitter = np.exp(0.1 * rng.standard_normal((500, 1)))
+    draws = DataLaw(1e5 * jitter, np.full((500, 1, 1), 4e5), np.full((500, 1, 1), 2.0), axes=SIGMA)
+    cost = Cost(fit_of(CUP.data, draws), 100.0, critic_params=100.0)
+    result = allocate(cost, delta=1e5)
     sigma = result.estimate("sigma")
     assert sigma.low < sigma.value < sigma.high
+    assert isinstance(sigma.value, float)
     assert result.feasible_share == 1
-    assert np.isnan(least_budget(CUP, 1e5).estimate("sigma").low)
+    assert result.draws is not None
+    assert result.draws["sigma"].shape == (500,)
+    low, high = np.percentile(
+        [float(allocate(over_sigma(1e5 * j, 4e5, 2.0), delta=1e5)["sigma"]) for j in jitter[:, 0]],
+        [2.5, 97.5],
+    )
+    assert (sigma.low, sigma.high) == pytest.approx((low, high), rel=1e-12)
+    several = allocate(cost, delta=[1e5, 1e6]).estimate("budget")
+    assert several.value.shape == several.low.shape == (2,)
+    assert np.all((several.low < several.value) & (several.value < several.high))
+    assert np.isnan(allocate(CUP, delta=1e5).estimate("sigma").low)
+    some = allocate(cost, max_data=1e5)  # the floor itself: met in half of the bootstraps
+    assert some.feasible_share == pytest.approx(np.mean(jitter < 1))
     with pytest.raises(ValueError, match="unknown quantity"):
         result.estimate("speed")
-    with pytest.raises(ValueError, match="single problem"):
-        least_budget(CUP, [1e5, 1e6]).estimate("sigma")
+    with pytest.raises(ValueError, match="0-D or 1-D"):
+        allocate(cost, delta=[[1e5]])
+
+
+def test_the_bootstrap_of_the_fits_reaches_sigma():
+    """README's σ*: its interval was lost where a law was taken out of its fit."""
+    rng = np.random.default_rng(2)
+    sigma = np.array([0.25, 0.5, 1, 2, 4, 8])
+    steps = (2e5 + 1.2e5 * sigma**-0.9) * np.exp(0.03 * rng.standard_normal((200, 6)))
+    batch = 366.0 * sigma**-0.31 * np.exp(0.1 * rng.standard_normal((200, 6)))
+    data = fit_data_law(steps.mean(axis=0), sigma=sigma, draws=steps)
+    batch_size = fit_batch_size(batch.mean(axis=0), sigma=sigma, draws=batch)
+    best = allocate(Cost(data, batch_size, critic_params=150_000), delta=5e9)
+    for name in ("sigma", "data", "compute", "budget"):
+        found = best.estimate(name)
+        assert 0 < found.low < found.value < found.high < np.inf, name
+    assert best.draws is not None
+    k = 17
+    assert data.draws is not None
+    assert batch_size.draws is not None
+    alone = Cost(data.draws.at((k, 0)), batch_size.draws.at((k, 0)), critic_params=150_000)
+    assert best.draws["sigma"][k] == pytest.approx(
+        float(allocate(alone, delta=5e9)["sigma"]), rel=1e-12
+    )
+    held = {"critic_params": 1e6}
+    two = DataLaw(2e5, [1.5e5, 4e7], [0.8, 0.45], axes=BOTH)
+    drawn = DataLaw(2e5 * steps[:, :1] / steps[0, 0], np.broadcast_to(two.amplitude, (200, 1, 2)),
+                    np.broadcast_to(two.exponent, (200, 1, 2)), axes=BOTH)  # fmt: skip
+    one = allocate(Cost(fit_of(two, drawn), 256.0), delta=DELTA, hold=held)
+    assert one.axes == ("sigma",)
+    assert one.estimate("sigma").low < one.estimate("sigma").high
 
 
 def test_nan_bootstraps_stay_nan():
-    law = ComputeLaw(DataLaw(np.array([1e5, np.nan]), 4e5, 2.0), PowerLaw(100.0, 0.0), 100.0)
-    for result in (least_budget(law, 1e5), least_data(law, 1e12), least_compute(law, 1e6)):
+    cost = over_sigma(np.array([1e5, np.nan]), np.full(2, 4e5), np.full(2, 2.0), np.zeros(2))
+    goals: list[dict[str, Any]] = [{"delta": 1e5}, {"max_compute": 1e12}, {"max_data": 1e6}]
+    for goal in goals:
+        result = allocate(cost, **goal)
         assert result.feasible.tolist() == [True, False]
-        assert np.isnan(result.sigma[1])
-
-
-def test_grid_of_sigma():
-    grid = np.geomspace(0.25, 16, 100)
-    rough, exact = least_budget(CUP, 1e5, grid=grid), least_budget(CUP, 1e5)
-    assert rough.sigma in grid
-    assert rough.sigma == pytest.approx(exact.sigma, rel=0.03)
-    assert rough.budget >= exact.budget
-    assert least_budget(CUP, 1e12, grid=grid).where == Where.EDGE
+        assert np.isnan(result["sigma"][1])
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match="max_compute must be positive"):
-        least_data(CUP, 0)
+        allocate(CUP, max_compute=0)
     with pytest.raises(ValueError, match="max_data must be positive"):
-        least_compute(CUP, -1)
+        allocate(CUP, max_data=-1)
     with pytest.raises(ValueError, match="delta must be"):
-        least_budget(CUP, -1)
-    with pytest.raises(ValueError, match="sigma_range"):
-        least_budget(CUP, 1, sigma_range=(4, 1))
-    with pytest.raises(ValueError, match="grid must be positive"):
-        least_budget(CUP, 1, grid=[0, 1])
+        allocate(CUP, delta=-1)
+    with pytest.raises(ValueError, match="delta must be"):
+        allocate(CUP, max_compute=1e18, delta=-1)
+    with pytest.raises(ValueError, match="delta must be"):
+        allocate(CUP, delta=np.inf)
+    with pytest.raises(ValueError, match="give one of"):
+        allocate(CUP)
+    with pytest.raises(ValueError, match="give one of"):
+        allocate(CUP, max_data=1.0, max_compute=1.0)
+    with pytest.raises(ValueError, match="must be 0 < low <= high"):
+        allocate(CUP, delta=1.0, within={"sigma": (4.0, 1.0)})
+    with pytest.raises(ValueError, match="within names 'depth'"):
+        allocate(CUP, delta=1.0, within={"depth": (1.0, 4.0)})
+    with pytest.raises(ValueError, match="cannot hold depth"):
+        allocate(TWO, delta=1.0, hold={"depth": 1.0})
+    with pytest.raises(ValueError, match="no closed form"):
+        allocate(Cost(LAW, 256.0, actor_params=1e5), delta=1.0, within={"sigma": (1, 8)})
 
 
-def test_limits_give_the_best_sigma_within_them():
+def test_within_gives_the_best_sigma_inside_the_box():
     """Against a dense search: the constrained optimum of a convex objective is the clipped one."""
-    limits = (0.25, 4.0)
-    sigma = np.geomspace(*limits, 20001)
-    for law in (CUP, FALLING):
+    box = {"sigma": (0.25, 4.0)}
+    sigma = np.geomspace(*box["sigma"], 20001)
+    for cost in (CUP, FALLING):
         for delta in (1.0, 1e6, 1e12):
-            found = least_budget(law, delta, limits=limits)
-            dense = law(sigma) + delta * law.data(sigma)
-            assert limits[0] <= found.sigma <= limits[1]
+            found = allocate(cost, delta=delta, within=box)
+            dense = cost(sigma=sigma) + delta * cost.steps(sigma=sigma)
+            assert 0.25 * (1 - 1e-15) <= found["sigma"] <= 4.0 * (1 + 1e-15)
             np.testing.assert_allclose(found.budget, dense.min(), rtol=1e-6)
-    beyond = least_compute(CUP, 1.001 * float(CUP.data(8.0)), limits=limits)
+            assert found.budget <= dense.min() * (1 + 1e-14)
+    beyond = allocate(CUP, max_data=1.001 * float(CUP.steps(sigma=8.0)), within=box)
     assert not beyond.feasible
     assert beyond.where == Where.INFEASIBLE
-    reach = least_data(CUP, 10 * float(CUP(16.0)), limits=limits)
-    assert reach.sigma == limits[1]
+    reach = allocate(CUP, max_compute=10 * float(CUP(sigma=16.0)), within=box)
+    assert reach["sigma"] == pytest.approx(4.0, rel=1e-15)
     assert reach.where == Where.EDGE
-    with pytest.raises(ValueError, match="limits must be"):
-        least_budget(CUP, 1.0, limits=(4.0, 1.0))
+
+
+def test_a_limit_can_be_met_at_the_very_corner_of_the_box():
+    box = {"sigma": (1.0, 8.0), "critic_params": (2e5, 1e7)}
+    least = float(LAW(sigma=8.0, critic_params=1e7))
+    corner = allocate(TWO, max_data=least, within=box)
+    assert corner.where == Where.EDGE
+    assert (corner["sigma"], corner["critic_params"]) == pytest.approx((8.0, 1e7))
+    assert allocate(TWO, max_data=least * (1 - 1e-9), within=box).where == Where.INFEASIBLE
+
+
+# Two axes
+
+
+def random_laws(rng, m):
+    beta = rng.uniform(0.2, 3.0, m)
+    floor = np.exp(rng.uniform(11, 14, m)) * (rng.uniform(size=m) > 0.2)
+    size = np.exp(rng.uniform(11, 13, m)) * 1e6**beta
+    amplitude = np.stack([np.exp(rng.uniform(11, 13, m)), size], axis=-1)
+    return DataLaw(floor, amplitude, np.stack([rng.uniform(0.2, 3, m), beta], axis=-1), axes=BOTH)
+
+
+@pytest.mark.parametrize("batch", [256.0, PowerLaw(30.0, [-0.4, 0.2], axes=BOTH)])
+def test_closed_form_equals_the_search(batch):
+    cost = Cost(fit_of(random_laws(np.random.default_rng(0), 20), ranges=RANGES), batch)
+    search = Cost(cost.data, batch, actor_params=1e-300)  # nothing is added, but no closed form
+    assert cost.power is not None
+    assert search.power is None
+    exact, found = allocate(cost, delta=DELTA), allocate(search, delta=DELTA)
+    for axis in BOTH:
+        np.testing.assert_allclose(exact[axis], found[axis], rtol=1e-6)
+    assert np.all(exact.budget <= found.budget * (1 + 1e-12))
+    assert list(exact.where) == list(found.where)
+    assert list(exact.edges) == list(found.edges)
+    # limits are met by sections of log δ there
+    limits: list[dict[str, Any]] = [
+        {"max_data": 3 * exact.data},
+        {"max_compute": 3 * exact.compute},
+    ]
+    for limit in limits:
+        exact_limit, found_limit = (
+            allocate(each, **limit, within=RANGES, delta=DELTA) for each in (cost, search)
+        )
+        known = exact_limit.feasible
+        assert list(known) == list(found_limit.feasible)
+        np.testing.assert_allclose(exact_limit.budget, found_limit.budget, rtol=2e-6)
+        assert list(exact_limit.where) == list(found_limit.where)
+
+
+def test_closed_form_is_the_papers():
+    data = 6e5
+    found = allocate(Cost(LAW, 256.0), max_data=data)
+    sigma, params = found["sigma"], found["critic_params"]
+    a, b, excess = 1.5e5 ** (1 / 0.8), 4e7 ** (1 / 0.45), data - 2e5
+    assert sigma == pytest.approx(a * ((1 + 0.8 / 0.45) / excess) ** (1 / 0.8))
+    assert params == pytest.approx(b * ((1 + 0.45 / 0.8) / excess) ** (1 / 0.45))
+    assert LAW(sigma=sigma, critic_params=params) == pytest.approx(data)
+    assert contour(LAW, data, axis="critic_params", sigma=sigma) == pytest.approx(params)
+    assert contour(LAW, data, axis="sigma", critic_params=params) == pytest.approx(sigma)
+    along = np.geomspace(0.6, 60, 2001) * sigma
+    cost = TWO(sigma=along, critic_params=contour(LAW, data, axis="critic_params", sigma=along))
+    assert np.nanmin(cost) >= TWO(sigma=sigma, critic_params=params) * (1 - 1e-12)
+    assert np.isnan(contour(LAW, 1e5, axis="sigma", critic_params=1e6))
+    alone = DataLaw(2e5, [1.5e5], [0.8], axes=SIGMA)
+    assert alone(sigma=contour(alone, 3e5, axis="sigma")) == pytest.approx(3e5)
+    with pytest.raises(ValueError, match="all axes but one"):
+        contour(LAW, data, axis="sigma")
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        Cost(fit_of(LAW, ranges=RANGES), BatchLaw(1200.0, -0.4, 3e6, 0.6, axes=BOTH)),
+        Cost(fit_of(LAW, ranges=RANGES), 256.0, actor_params=4e5, passive_params=1e6),
+        Cost(fit_of(LAW, ranges=RANGES), 256.0, actor_params=4e5, actor_updates="critic_update"),
+    ],
+)
+def test_search_agrees_with_scipy(cost):
+    def total(t):
+        at = dict(zip(BOTH, np.exp(t), strict=True))
+        return np.log(cost(**at) + DELTA * cost.steps(**at))
+
+    options = {"xatol": 1e-10, "fatol": 1e-15}
+    other = min(
+        (
+            minimize(total, np.log(start), method="Nelder-Mead", options=options)
+            for start in ((0.5, 3e5), (0.5, 1e7), (4.0, 3e5), (4.0, 1e7))
+        ),
+        key=lambda r: r.fun,
+    )
+    found = allocate(cost, delta=DELTA)
+    np.testing.assert_allclose([found[axis] for axis in BOTH], np.exp(other.x), rtol=1e-6)
+
+
+def test_edges_are_flagged():
+    inside = allocate(TWO, delta=DELTA)
+    assert inside.where.item() == Where.INTERIOR
+    assert inside.edges.item() == ""
+    narrow = {"sigma": (1e-3, 0.1), "critic_params": (2e5, 4e7)}
+    outside = allocate(Cost(fit_of(LAW, ranges=narrow), 256.0), delta=DELTA)
+    assert outside.where.item() == Where.BEYOND
+    assert outside.edges.item() == "sigma"
+    assert outside["sigma"] == pytest.approx(inside["sigma"])
+    held = allocate(Cost(fit_of(LAW, ranges=narrow), 256.0), delta=DELTA, within=narrow)
+    assert held.where.item() == Where.EDGE
+    assert held["sigma"] == pytest.approx(0.1)
+    assert held.budget > outside.budget
+    # without a term in σ, the fewest updates are best, and N solves the rest
+    flat = DataLaw(2e5, [0.0, 4e7], [1.0, 0.45], axes=BOTH)
+    found = allocate(Cost(fit_of(flat, ranges=RANGES), 256.0), delta=DELTA)
+    assert found.where.item() == Where.EDGE
+    assert (found["sigma"].item(), found.edges.item()) == (pytest.approx(1.0), "sigma")
+    n = np.geomspace(2e5, 4e7, 4001)
+    best = n[np.argmin((10 * n * 256 + DELTA) * flat(sigma=1.0, critic_params=n))]
+    assert found["critic_params"] == pytest.approx(best, rel=5e-3)
+    # what is beyond a box may still be inside the data
+    box = allocate(TWO, delta=DELTA, within={"sigma": (1.0, 2.0)})
+    assert box.where.item() == Where.EDGE
+    assert box.edges.item() == "sigma"
+    assert not box.extrapolated
+
+
+def on_a_fine_grid(cost, objective, limit, limited, box):
+    sigma = np.geomspace(*box["sigma"], 1500)[:, None]
+    params = np.geomspace(*box["critic_params"], 1500)[None, :]
+    at = {"sigma": sigma, "critic_params": params}
+    return float(np.where(limited(**at) <= limit, objective(**at), np.inf).min())
+
+
+@pytest.mark.parametrize("batch", [256.0, PowerLaw(30.0, [-0.4, 0.2], axes=BOTH)])
+def test_least_compute_is_the_star_on_the_contour(batch):
+    cost = Cost(LAW, batch)
+    limits = np.array([2.6e5, 4e5, 9e5])
+    found = allocate(cost, max_data=limits, within=BOX)
+    # the terms share E as p_k/α_k
+    assert cost.power is not None
+    alpha, excess = np.asarray(LAW.exponent), limits - 2e5
+    rates = np.asarray(cost.power.exponent) / alpha
+    star = (LAW.amplitude / (rates / rates.sum() * excess[:, None])) ** (1 / alpha)
+    np.testing.assert_allclose(found["sigma"], star[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found["critic_params"], star[:, 1], rtol=1e-12)
+    np.testing.assert_allclose(found.data, limits, rtol=1e-14)
+    assert np.all(found.data <= limits)
+    assert list(found.where) == [Where.CONSTRAINT] * 3
+    assert np.isnan(found.budget).all()
+    priced = allocate(cost, max_data=limits, within=BOX, delta=1e11)
+    np.testing.assert_allclose(priced.budget, priced.compute + 1e11 * priced.data)
+    back = allocate(cost, max_compute=found.compute, within=BOX)  # the same point of the front
+    np.testing.assert_allclose(back.data, limits, rtol=1e-12)
+    np.testing.assert_allclose(back["critic_params"], star[:, 1], rtol=1e-10)
+    assert np.all(back.compute <= found.compute)
+
+
+def test_limits_in_a_box_are_exact_and_fast():
+    """Where sections of log δ took 0.3 s and were 1e-6 off, an axis at an end leaves one root."""
+    held = TWO.hold(sigma=8.0)
+    # least C with D ≤ D₀: σ = 8, and N on the contour; least D with C ≤ C₀: N by bisection
+    on_contour = contour(LAW, 2.6e5, axis="critic_params", sigma=8.0)
+    affordable = np.exp(
+        brentq(lambda t: np.log(held(critic_params=np.exp(t)) / 1e17), 14, 20, xtol=1e-14)
+    )
+    goals: list[tuple[dict[str, Any], float]] = [
+        ({"max_data": 2.6e5}, float(on_contour)),
+        ({"max_compute": 1e17}, float(affordable)),
+    ]
+    for goal, params in goals:
+        found = allocate(TWO, **goal, within=RANGES)
+        assert found["sigma"] == pytest.approx(8.0, rel=1e-15)
+        assert found["critic_params"] == pytest.approx(params, rel=1e-12)
+        assert found.edges == "sigma"
+    start = perf_counter()
+    for _ in range(20):
+        allocate(TWO, max_data=2.6e5, within=RANGES)
+    assert (perf_counter() - start) / 20 < 0.03
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        Cost(LAW, BatchLaw(800.0, 0.4, 1.2e6, 0.9, axes=BOTH), passive_params=1e5),
+        Cost(ProductLaw(2e6, [0.2, 0.1], [0.7, 0.45], [1.0, 2e5], axes=BOTH), 256.0),
+        Cost(LAW, PowerLaw(30.0, [-0.4, 0.2], axes=BOTH)),
+    ],
+)
+def test_limits_equal_brute_force(cost):
+    box = {"sigma": (0.5, 32.0), "critic_params": (5e4, 4e7)}
+    corner = float(cost.steps(sigma=32.0, critic_params=4e7))
+    for factor in (1.02, 1.3, 2.0):
+        limit = factor * corner
+        found = allocate(cost, max_data=limit, within=box)
+        exact = on_a_fine_grid(cost, cost, limit, cost.steps, box)
+        assert found.data <= limit
+        assert found.compute == pytest.approx(exact, rel=1e-2)
+        assert found.compute <= exact * (1 + 1e-5)
+        other = allocate(cost, max_compute=float(found.compute), within=box)
+        assert other.data == pytest.approx(found.data, rel=1e-4)
+        assert other.data <= on_a_fine_grid(cost, cost.steps, float(found.compute), cost, box) * (
+            1 + 1e-5
+        )
+
+
+def test_a_limit_that_does_not_bind_and_one_that_cannot_be_met():
+    box = {"sigma": (1.0, 8.0), "critic_params": (2e5, 1e7)}
+    loose = allocate(TWO, max_data=[1e9, 1.0], within=box)
+    cheapest = allocate(TWO, delta=1e-3, within=box)
+    assert loose["sigma"][0] == pytest.approx(cheapest["sigma"])
+    assert loose["critic_params"][0] == pytest.approx(cheapest["critic_params"])
+    assert list(loose.where) == [Where.EDGE, Where.INFEASIBLE]
+    assert np.isnan([loose["sigma"][1], loose["critic_params"][1], loose.data[1]]).all()
+    rich = allocate(TWO, max_compute=[1e30, 1.0], within=box)
+    assert (rich["sigma"][0], rich["critic_params"][0]) == pytest.approx((8.0, 1e7))
+    assert list(rich.where) == [Where.EDGE, Where.INFEASIBLE]
+    # where D does not depend on N, the least N of those as good
+    flat = Cost(DataLaw(2e5, [1.5e5, 0.0], [0.8, 0.45], axes=BOTH), 256.0)
+    assert allocate(flat, max_compute=1e30, within=box)["critic_params"] == pytest.approx(2e5)
+
+
+def test_limits_of_bootstraps_are_solved_one_by_one():
+    floors = np.array([[1e5], [2e5], [3e5]])
+    every = np.ones((3, 1, 2))
+    amplitude, exponent = np.asarray(LAW.amplitude) * every, np.asarray(LAW.exponent) * every
+    draws = DataLaw(floors, amplitude, exponent, axes=BOTH)
+    found = allocate(Cost(fit_of(LAW, draws), 256.0), max_data=[4e5, 3.5e5], within=BOX).draws
+    assert found is not None
+    assert found["sigma"].shape == (3, 2)
+    for k, floor in enumerate(floors.ravel()):
+        alone = Cost(DataLaw(floor, LAW.amplitude, LAW.exponent, axes=BOTH), 256.0)
+        star = allocate(alone, max_data=4e5)
+        assert found["sigma"][k, 0] == pytest.approx(float(star["sigma"]), rel=1e-12)
+
+
+def test_an_axis_that_runs_away_is_held_and_the_others_solved_again():
+    # σ matters so little that its optimum is below 1e-4: held at 1; then N is that of σ = 1
+    weak = DataLaw(2e5, [1e-3, 4e7], [0.8, 0.45], axes=BOTH)
+    cost = Cost(fit_of(weak, ranges=RANGES), 256.0)
+    found = allocate(cost, delta=DELTA)
+    assert found.where == Where.EDGE
+    assert found.edges == "sigma"
+    assert found["sigma"] == pytest.approx(1.0, rel=1e-15)
+    alone = allocate(cost.hold(sigma=1.0), delta=DELTA)
+    assert found["critic_params"] == pytest.approx(float(alone["critic_params"]), rel=1e-12)
+    assert found.budget == pytest.approx(float(alone.budget), rel=1e-12)
+    # within 1e4 of the data the laws are followed
+    near = DataLaw(2e5, [3e3, 4e7], [0.8, 0.45], axes=BOTH)
+    followed = allocate(Cost(fit_of(near, ranges=RANGES), 256.0), delta=DELTA)
+    assert followed.where == Where.BEYOND
+    bare = allocate(Cost(near, 256.0), delta=DELTA)
+    assert followed["sigma"] == pytest.approx(float(bare["sigma"]), rel=1e-14)
+    assert bare.where == Where.INTERIOR  # no data range is known
+
+
+def test_hold_is_the_law_with_its_term_in_the_floor():
+    floor = 2e5 + 4e7 * 1e6**-0.45
+    single = Cost(DataLaw(floor, [1.5e5], [0.8], axes=SIGMA), 256.0, critic_params=1e6)
+    goals: list[dict[str, Any]] = [{"delta": DELTA}, {"max_data": 4e5}, {"max_compute": 1e17}]
+    for goal in goals:
+        held = allocate(TWO, **goal, hold={"critic_params": 1e6})
+        assert held["sigma"] == pytest.approx(float(allocate(single, **goal)["sigma"]), rel=1e-14)
+        assert held.compute == pytest.approx(float(allocate(single, **goal).compute), rel=1e-13)
+    several = allocate(TWO, delta=DELTA, hold={"critic_params": [3e5, 1e6]})
+    assert several["sigma"].shape == (2,)
+    assert several["sigma"][1] == pytest.approx(float(allocate(single, delta=DELTA)["sigma"]))
+
+
+# Three axes
+
+THREE = ("sigma", "critic_params", "depth")
+
+
+def random_costs(rng, m):
+    """Random laws over σ, N and a depth, each scaled so that its term matters near the data."""
+    alpha = rng.uniform(0.3, 2.0, (m, 3))
+    middle = np.array([2.0, 2e6, 4.0])
+    amplitude = np.exp(rng.uniform(10.5, 12.5, (m, 3))) * middle**alpha
+    law = DataLaw(
+        np.exp(rng.uniform(11, 13, m)) * (rng.uniform(size=m) > 0.2), amplitude, alpha, axes=THREE
+    )
+    return Cost(law, PowerLaw(60.0, [-0.3, 0.1, 0.7], axes=THREE))
+
+
+def slsqp(cost, goal, box, start):
+    """The same problem by scipy, in the logarithms of the places."""
+
+    def at(t):
+        return dict(zip(cost.axes, np.exp(t), strict=True))
+
+    def steps(t):
+        return float(np.squeeze(np.log(cost.steps(**at(t)))))
+
+    def flops(t):
+        return float(np.squeeze(np.log(cost(**at(t)))))
+
+    limits: list[dict[str, Any]] = []
+    objective = flops if "max_data" in goal else steps
+    if "delta" in goal:
+
+        def objective(t):
+            return float(np.squeeze(np.log(cost(**at(t)) + goal["delta"] * cost.steps(**at(t)))))
+    else:
+        used = steps if "max_data" in goal else flops
+        bound = np.log(next(iter(goal.values())))
+        limits = [{"type": "ineq", "fun": lambda t: bound - used(t)}]
+    found = minimize(
+        objective, start, method="SLSQP", bounds=np.log([box[a] for a in cost.axes]),
+        constraints=limits, options={"ftol": 1e-14, "maxiter": 500},
+    )  # fmt: skip
+    met = all(limit["fun"](found.x) > -1e-10 for limit in limits)
+    return found.fun if met else np.inf
+
+
+@pytest.mark.parametrize("kind", ["delta", "max_data", "max_compute"])
+def test_three_axes_against_scipy(kind):
+    rng = np.random.default_rng(3)
+    box = {"sigma": (0.5, 16.0), "critic_params": (1e5, 1e8), "depth": (1.0, 16.0)}
+    middle = np.log([2.0, 2e6, 4.0])
+    many = random_costs(rng, 40)
+    words = set()
+    for k in range(40):
+        cost = Cost(many.data.at(k), many.batch_size)
+        at = dict(zip(THREE, np.exp(middle), strict=True))
+        value = {"delta": 10 ** rng.uniform(9, 13), "max_data": cost.steps(**at) * rng.uniform(0.7, 1.5),
+                 "max_compute": cost(**at) * 10 ** rng.uniform(-1.5, 1)}  # fmt: skip
+        goal: dict[str, Any] = {kind: float(value[kind])}
+        found = allocate(cost, **goal, within=box)
+        words.add(found.where.item())
+        tried = [slsqp(cost, goal, box, middle + shift) for shift in (0.0, -0.5, 0.5)]
+        if found.where == Where.INFEASIBLE:
+            corners = np.meshgrid(*(np.geomspace(*box[a], 30) for a in THREE), indexing="ij")
+            grid = dict(zip(THREE, corners, strict=True))
+            least = (cost.steps if kind == "max_data" else cost)(**grid).min()
+            assert least > goal[kind] * (1 - 1e-9)
+            continue
+        best = min(tried)
+        name = {"delta": "budget", "max_data": "compute", "max_compute": "data"}[kind]
+        mine = found.compute + goal["delta"] * found.data if kind == "delta" else found[name]
+        assert np.log(mine) == pytest.approx(best, abs=2e-8)
+        assert np.log(mine) <= best + 1e-9
+        used = {"max_data": found.data, "max_compute": found.compute}.get(kind)
+        assert used is None or used <= goal[kind]
+        for axis in THREE:
+            low, high = box[axis]
+            assert low * (1 - 1e-12) <= found[axis] <= high * (1 + 1e-12)
+    assert Where.EDGE in words
+    assert words & {Where.INTERIOR, Where.CONSTRAINT}
+
+
+def test_three_axes_by_search_equal_the_closed_form():
+    cost = random_costs(np.random.default_rng(5), 6)
+    box = {"sigma": (0.5, 16.0), "critic_params": (1e5, 1e8), "depth": (1.0, 16.0)}
+    search = Cost(cost.data, cost.batch_size, actor_params=1e-300)
+    exact, found = (allocate(each, delta=DELTA, within=box) for each in (cost, search))
+    for axis in THREE:
+        np.testing.assert_allclose(found[axis], exact[axis], rtol=1e-6)
+    assert list(found.where) == list(exact.where)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        LogQuadratic(13.0, [-0.5], [0.08], axes=SIGMA),
+        ProductLaw(4e5, [0.3], [0.9], [1.0], axes=SIGMA),
+        NearestRun([5e5, 3e5, 2.5e5, 2.4e5], [[1.0], [2.0], [4.0], [8.0]], axes=SIGMA),
+    ],
+)
+def test_rivals_over_one_axis_against_a_dense_search(law):
+    cost = Cost(fit_of(law, ranges={"sigma": (1.0, 8.0)}), 256.0, critic_params=1e6)
+    box = {"sigma": (1.0, 8.0)}
+    sigma = np.geomspace(1.0, 8.0, 40001)
+    steps, flops = cost.steps(sigma=sigma), cost(sigma=sigma)
+    smooth = not isinstance(law, NearestRun)
+    rel = 1e-8 if smooth else 2e-3  # the steps of the nearest run lie between points of the search
+    for delta in (1e8, 1e9, 1e10):
+        found = allocate(cost, delta=delta, within=box)
+        assert found.budget == pytest.approx((flops + delta * steps).min(), rel=rel)
+    limit = 2.9e5
+    found = allocate(cost, max_data=limit, within=box)
+    assert found.data <= limit
+    assert found.compute == pytest.approx(flops[steps <= limit].min(), rel=1e-3 if smooth else 0.02)
+
+
+def test_minimise_many_boxes_at_once():
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 3):
+        centre = rng.uniform(-3, 3, (count, 50))
+        root = rng.normal(size=(50, count, count))
+        matrix = np.einsum("nij,nkj->nik", root, root) + 0.3 * np.eye(count)
+
+        def f(x, centre=centre, matrix=matrix):
+            away = x - centre
+            return np.log1p(np.einsum("in,nij,jn->n", away, matrix, away))
+
+        low, high = np.full((count, 50), -2.0), np.full((count, 50), 2.5)
+        low[0, :5] = high[0, :5] = 0.7  # held
+        found = minimise(f, low, high)
+        assert np.all((found >= low) & (found <= high))
+        for k in range(50):
+
+            def one(t, middle=centre[:, k], bend=matrix[k]):
+                return (t - middle) @ bend @ (t - middle)
+
+            best = minimize(
+                one, np.clip(centre[:, k], low[:, k], high[:, k]), method="L-BFGS-B",
+                bounds=list(zip(low[:, k], high[:, k], strict=True)),
+                options={"ftol": 1e-15, "gtol": 1e-10},
+            )  # fmt: skip
+            np.testing.assert_allclose(found[:, k], best.x, atol=2e-5)
+    nothing = minimise(lambda x: np.full(x.shape[1:], np.nan), np.zeros((2, 3)), np.ones((2, 3)))
+    assert np.isnan(nothing).all()

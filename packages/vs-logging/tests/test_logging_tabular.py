@@ -1,7 +1,9 @@
 """The tidy CSV, with the ways in which its rows repeat."""
 
+from dataclasses import replace
+
 import pytest
-from vs_logging import RunTableError, import_csv
+from vs_logging import ImportOptions, RunTableError, import_csv
 
 HEADER = "exp_name,env_name,seed,metric,env_step,value\n"
 SETTINGS = {"algo": "sac", "learning_rate": 3e-4, "batch_size": 64, "utd": 1}
@@ -25,8 +27,10 @@ def test_hyperparameters_from_the_name_and_diagnostics(tmp_path):
     ]
     table, report = import_csv(
         write(tmp_path / "t.csv", rows),
-        pattern=r"utd_(?P<utd>[0-9.]+)_bs_(?P<batch_size>\d+)_seed(?P<seed>\d+)",
-        constants={"algo": "sac", "learning_rate": 3e-4},
+        ImportOptions(
+            pattern=r"utd_(?P<utd>[0-9.]+)_bs_(?P<batch_size>\d+)_seed(?P<seed>\d+)",
+            constants={"algo": "sac", "learning_rate": 3e-4},
+        ),
     )
     assert report.runs == 2
     assert report.seeds == 3
@@ -39,9 +43,21 @@ def test_hyperparameters_from_the_name_and_diagnostics(tmp_path):
     assert table["benchmark"].unique().to_list() == ["gym"]
 
 
+def test_two_experiments_that_are_one_seed_are_not_woven_into_one_curve(tmp_path):
+    rows = [*returns([(1, 1), (3, 3)], exp="a_s0"), *returns([(2, 20), (4, 40)], exp="a_s1")]
+    options = ImportOptions(constants=SETTINGS, pattern=r"_s(?P<seed>\d+)")
+    path = write(tmp_path / "t.csv", rows)
+    message = "a_s1, Ant-v4: same configuration and seed 0 as a_s0, Ant-v4"
+    with pytest.raises(RunTableError, match=message):
+        import_csv(path, options)
+    table, report = import_csv(path, replace(options, on_error="skip"))
+    assert table["env_step"].to_list() == [1, 3]
+    assert report.skipped[0].name == "a_s1, Ant-v4"
+
+
 def test_exact_repeats_are_dropped_and_counted(tmp_path):
     path = write(tmp_path / "t.csv", returns([(1, 1), (2, 2), (1, 1)]))
-    table, report = import_csv(path, constants=SETTINGS)
+    table, report = import_csv(path, ImportOptions(constants=SETTINGS))
     assert table["return_"].to_list() == [1, 2]
     assert report.deduplicated_rows == 1
 
@@ -52,7 +68,7 @@ def test_blocks_are_unnamed_seeds_even_where_single_values_agree(tmp_path):
         *returns([(1, 0), (2, 7)]),
         *returns([(1, 9)], seed=3),
     ]
-    table, report = import_csv(write(tmp_path / "t.csv", rows), constants=SETTINGS)
+    table, report = import_csv(write(tmp_path / "t.csv", rows), ImportOptions(constants=SETTINGS))
     assert sorted(table.select("seed", "env_step", "return_").rows()) == [
         (0, 1, 0.0),
         (0, 2, 5.0),
@@ -76,8 +92,8 @@ def test_repeats_that_cannot_be_told_apart_are_refused(tmp_path, pairs):
     path = write(tmp_path / "t.csv", returns(pairs) + returns([(1, 1)], exp="b"))
     message = r"t.csv: a, Ant-v4: seed 0, metric return: env_step \d has 2 different values"
     with pytest.raises(RunTableError, match=message):
-        import_csv(path, constants=SETTINGS)
-    table, report = import_csv(path, constants=SETTINGS, on_error="skip")
+        import_csv(path, ImportOptions(constants=SETTINGS))
+    table, report = import_csv(path, ImportOptions(constants=SETTINGS, on_error="skip"))
     assert table.height == 1
     assert report.skipped[0].name == "a, Ant-v4"
 
@@ -99,7 +115,7 @@ def test_repeats_that_cannot_be_told_apart_are_refused(tmp_path, pairs):
 def test_a_bad_row_is_named(tmp_path, row, message):
     path = write(tmp_path / "t.csv", [*returns([(1, 1)]), row])
     with pytest.raises(RunTableError, match=message):
-        import_csv(path, constants=SETTINGS)
+        import_csv(path, ImportOptions(constants=SETTINGS))
 
 
 def test_bad_files_and_settings(tmp_path):
@@ -114,19 +130,19 @@ def test_bad_files_and_settings(tmp_path):
     with pytest.raises(RunTableError, match="missing column metric; expected exp_name"):
         import_csv(write(path, [], header="exp_name,env_name,seed,env_step,value\n"))
     write(path, returns([(1, 1)], metric="score"))
-    with pytest.raises(RunTableError, match="the metrics are score; expected return_metric"):
-        import_csv(path, constants=SETTINGS)
-    assert import_csv(path, constants=SETTINGS, return_metric="score").table.height == 1
+    with pytest.raises(RunTableError, match="the metrics are score; expected --return-key"):
+        import_csv(path, ImportOptions(constants=SETTINGS))
+    assert import_csv(path, ImportOptions(constants=SETTINGS, return_key="score")).table.height == 1
     write(path, returns([(1, 1)]))
     with pytest.raises(RunTableError, match="a, Ant-v4: the configuration lacks algo, utd"):
         import_csv(path)
     with pytest.raises(RunTableError, match="does not match exp_name"):
-        import_csv(path, constants=SETTINGS, pattern=r"utd_(?P<utd>\d+)")
+        import_csv(path, ImportOptions(constants=SETTINGS, pattern=r"utd_(?P<utd>\d+)"))
     with pytest.raises(RunTableError, match="has no named group"):
-        import_csv(path, constants=SETTINGS, pattern="utd")
+        import_csv(path, ImportOptions(constants=SETTINGS, pattern="utd"))
     with pytest.raises(RunTableError, match="not a regular expression"):
-        import_csv(path, constants=SETTINGS, pattern="(")
+        import_csv(path, ImportOptions(constants=SETTINGS, pattern="("))
     with pytest.raises(RunTableError, match=r"batch_size is '1.5'; expected an integer"):
-        import_csv(path, constants=SETTINGS | {"batch_size": "1.5"})
+        import_csv(path, ImportOptions(constants=SETTINGS | {"batch_size": "1.5"}))
     with pytest.raises(RunTableError, match=r"nothing to import \(first problem"):
-        import_csv(path, on_error="skip")
+        import_csv(path, ImportOptions(on_error="skip"))

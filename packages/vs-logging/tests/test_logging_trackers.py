@@ -1,11 +1,11 @@
 """TensorBoard event files written by TensorBoard's own writer, and W&B through a fake API."""
 
 import json
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from vs_logging import RunTableError, import_tensorboard, import_wandb
+from vs_logging import ImportOptions, RunTableError, import_tensorboard, import_wandb
 
 SETTINGS = {"algo": "sac", "env": "cheetah-run", "batch_size": 64, "learning_rate": 3e-4}
 
@@ -37,11 +37,13 @@ def test_event_files(tmp_path, tensors):
         (folder / "config.json").write_text(json.dumps({"agent": {"bs": 32}, "seed": seed}))
     table, report = import_tensorboard(
         tmp_path,
-        return_tag="eval/return",
+        ImportOptions(
+            return_key="eval/return",
+            fields={"batch_size": "agent.bs"},
+            pattern=r"utd_(?P<utd>[0-9.]+)/",
+            constants=SETTINGS,
+        ),
         diagnostics={"critic_loss": "loss"},
-        fields={"batch_size": "agent.bs"},
-        pattern=r"utd_(?P<utd>[0-9.]+)/",
-        constants=SETTINGS,
     )
     assert report.runs == 1
     assert report.seeds == 2
@@ -58,7 +60,8 @@ def test_event_files(tmp_path, tensors):
 def test_bad_event_folders_are_named(tmp_path):
     def run(**options):
         return import_tensorboard(
-            tmp_path, return_tag="ret", constants=SETTINGS | {"utd": 1}, **options
+            tmp_path,
+            ImportOptions(return_key="ret", constants=SETTINGS | {"utd": 1}, **options),
         )
 
     with pytest.raises(RunTableError, match="nothing to import; expected folders of event files"):
@@ -87,7 +90,7 @@ def test_bad_event_folders_are_named(tmp_path):
     assert "does not match the folder's name" in reasons["e"]
     assert "holds no JSON object" in reasons["f_4"]
     with pytest.raises(RunTableError, match="no such folder"):
-        import_tensorboard(tmp_path / "none", return_tag="ret")
+        import_tensorboard(tmp_path / "none", ImportOptions(return_key="ret"))
 
 
 class FakeRun:
@@ -118,11 +121,11 @@ ROWS = [
     {"env_step": 2000, "ret": 7.0, "loss": "NaN"},
     {"env_step": 3000, "ret": 8.0},
 ]
-OPTIONS: dict[str, Any] = {
-    "return_key": "ret",
-    "diagnostics": {"critic_loss": "loss"},
-    "fields": {"utd": "agent.utd", "tau": "tau"},
-}
+OPTIONS = ImportOptions(return_key="ret", fields={"utd": "agent.utd", "tau": "tau"})
+
+
+def import_runs(api, path, options=OPTIONS, **more):
+    return import_wandb(path, options, api=api, diagnostics={"critic_loss": "loss"}, **more)
 
 
 def test_wandb_runs():
@@ -131,7 +134,7 @@ def test_wandb_runs():
         FakeRun("x2", config(seed=1), ROWS[:2], state="crashed"),
         FakeRun("x3", config(tau=0.01), ROWS),
     )
-    table, report = import_wandb(api, "me/project", filters={"tags": "a"}, **OPTIONS)
+    table, report = import_runs(api, "me/project", filters={"tags": "a"})
     assert api.asked == [("me/project", {"tags": "a"})]
     assert (report.runs, report.seeds, report.rows) == (2, 3, 8)
     assert report.notes == ("states of the runs: 1 crashed, 2 finished",)
@@ -153,9 +156,11 @@ def test_bad_wandb_runs_are_named():
         FakeRun("noutd", config(agent={}), ROWS),
         FakeRun("nolr", config(learning_rate=None, seed=5), ROWS),
     )
-    with pytest.raises(RunTableError, match="me/p: run again: same configuration and seed 0 as ok"):
-        import_wandb(api, "me/p", **OPTIONS)
-    table, report = import_wandb(api, "me/p", on_error="skip", **OPTIONS)
+    with pytest.raises(
+        RunTableError, match="me/p: run again: same configuration and seed 0 as run ok"
+    ):
+        import_runs(api, "me/p")
+    table, report = import_runs(api, "me/p", replace(OPTIONS, on_error="skip"))
     assert table.height == 3
     assert [(entry.name, entry.reason[:32]) for entry in report.skipped[1:]] == [
         ("run empty", "it has no values of ret"),
@@ -165,4 +170,4 @@ def test_bad_wandb_runs_are_named():
         ("run nolr", "the configuration lacks learning"),
     ]
     with pytest.raises(RunTableError, match="nothing to import; expected runs that logged"):
-        import_wandb(FakeApi(), "me/p", **OPTIONS)
+        import_runs(FakeApi(), "me/p")

@@ -13,6 +13,7 @@ from vs_logging import (
     SCHEMA,
     RunTableError,
     RunWriter,
+    benchmark_name,
     consolidate,
     read_metadata,
     read_table,
@@ -234,3 +235,51 @@ def test_two_thousand_runs_open_in_seconds(tmp_path):
     assert read_metadata(tmp_path).height == 2001
     print(f"open {opened - start:.2f} s, read {read - opened:.2f} s")
     assert read - start < 10
+
+
+def test_the_optimal_return_of_the_metadata_is_a_column_and_no_part_of_the_id(tmp_path):
+    facts = {"optimal_return": 700.0}
+    with RunWriter(tmp_path, CONFIG, metadata=facts) as writer:
+        assert writer.run == run_id(CONFIG)
+        writer.write(seed=0, env_step=1, return_=1.0)
+        live = read_table(tmp_path)
+        assert live["optimal_return"].to_list() == [700.0]
+    assert read_table(tmp_path).equals(live)
+    assert read_metadata(tmp_path)["optimal_return"].item() == 700.0
+    with RunWriter(tmp_path, CONFIG, metadata=facts, resume_at=1) as writer:
+        writer.write(seed=0, env_step=2, return_=1.0)
+    assert read_table(tmp_path)["optimal_return"].to_list() == [700.0, 700.0]
+    consolidate(tmp_path, tmp_path / "all.parquet")
+    assert read_table(tmp_path / "all.parquet")["optimal_return"].to_list() == [700.0, 700.0]
+    with pytest.raises(RunTableError, match="column optimal_return is inf; expected a finite"):
+        RunWriter(tmp_path / "x", CONFIG, metadata={"optimal_return": float("inf")})
+    with pytest.raises(RunTableError, match="config: a value has the wrong type"):
+        RunWriter(tmp_path / "x", CONFIG, metadata={"optimal_return": "high"})
+
+
+def test_folders_that_do_not_know_the_optimal_return_are_read_beside_those_that_do(tmp_path):
+    for seed, facts in enumerate(({}, {"optimal_return": 5.0}, {"optimal_return": 6.0})):
+        with RunWriter(tmp_path / str(seed), CONFIG, metadata=facts) as writer:
+            writer.write(seed=seed, env_step=1, return_=1.0)
+    table = read_table([tmp_path / "0", tmp_path / "1"])
+    assert sorted(table["optimal_return"], key=str) == [5.0, None]
+    with pytest.raises(
+        RunTableError, match=r"has optimal_return 5.0 in one row and 6.0 in another"
+    ):
+        read_table(tmp_path)
+
+
+def test_hbench_is_humanoid_bench_in_every_table(tmp_path):
+    old = CONFIG | {"benchmark": "hbench", "env": "h1-walk-v0"}
+    with RunWriter(tmp_path / "sweep", old, metadata={}) as writer:
+        assert writer.run == run_id(old)  # as it was before the name changed
+        writer.write(seed=0, env_step=1, return_=1.0)
+        live = scan(tmp_path / "sweep").collect()
+    finished = pl.read_parquet(writer.folder / "rows.parquet")
+    earlier = tmp_path / "earlier.parquet"
+    finished.with_columns(benchmark=pl.lit("hbench")).write_parquet(earlier)
+    tables = (live, finished, read_table(tmp_path / "sweep"), read_table(earlier))
+    assert [table["benchmark"].to_list() for table in tables] == [["humanoid_bench"]] * 4
+    assert read_metadata(tmp_path / "sweep")["benchmark"].item() == "humanoid_bench"
+    assert benchmark_name("hbench") == "humanoid_bench"
+    assert benchmark_name("dmc") == "dmc"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from vs_logging import Imported, RunTableError, import_zip, merge_imports, read_table
+from vs_logging import Imported, ImportOptions, RunTableError, import_zip
 
 CURVES = Path(__file__).resolve().parents[4] / "shared" / "curves"
 NAN = float("nan")
@@ -51,7 +51,8 @@ def test_qscaled_grammar_keeps_gaps_drops_padding_and_counts_copies(tmp_path):
     assert report.duplicate_seeds == 1
     assert "1 seeds are exact copies" in str(report)
     assert report.to_dict()["rows"] == 8
-    other, _ = import_zip(path, constants={"algo": "td3"})
+    assert import_zip(path, ImportOptions(grammar="zip")).table.equals(table, null_equal=True)
+    other, _ = import_zip(path, ImportOptions(constants={"algo": "td3"}))
     assert other["algo"].unique().to_list() == ["td3"]
     assert other["run"][0] != table["run"][0]
 
@@ -110,7 +111,7 @@ def test_simbav2_and_older_bro_grammars(tmp_path):
         tmp_path / "a.zip",
         {"a/rr15_sm/push-v2-goal-observable.npy": npy([[0.0, 0.2], [1.0, 0.4]])},
     )
-    table, report = import_zip(path, constants={"batch_size": 64})
+    table, report = import_zip(path, ImportOptions(constants={"batch_size": 64}))
     assert report.grammar == "bro-ablations"
     assert table["env_step"].to_list() == [25000, 50000] * 2
     assert table["return_"].to_list() == [0.0, 1.0, 0.2, 0.4]
@@ -148,7 +149,7 @@ def test_a_bad_member_is_named_and_fatal_or_skipped(tmp_path, name, data, messag
         import_zip(path)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
-    table, report = import_zip(path, on_error="skip")
+    table, report = import_zip(path, ImportOptions(on_error="skip"))
     assert table.height == 1
     assert [entry.name for entry in report.skipped] == [name]
 
@@ -165,32 +166,18 @@ def test_bad_archives(tmp_path):
     with pytest.raises(RunTableError, match=r"bs_128_lr_5e-05.npy: the member is damaged"):
         import_zip(path)
     with pytest.raises(RunTableError, match=r"nothing to import \(first problem: gym_sweep/"):
-        import_zip(path, on_error="skip")
+        import_zip(path, ImportOptions(on_error="skip"))
     with pytest.raises(RunTableError, match="no such file"):
         import_zip(tmp_path / "none.zip")
     with pytest.raises(RunTableError, match="no member follows a known grammar"):
         import_zip(make_zip(tmp_path / "o.zip", {"readme.txt": b"hello"}))
     good = make_zip(tmp_path / "g.zip", {GYM: GOOD})
     with pytest.raises(RunTableError, match="grammar is 'x'; expected auto, bro"):
-        import_zip(good, grammar="x")
+        import_zip(good, ImportOptions(grammar="x"))
     with pytest.raises(RunTableError, match="constants: seed varies"):
-        import_zip(good, constants={"seed": 1})
+        import_zip(good, ImportOptions(constants={"seed": 1}))
     with pytest.raises(ValueError, match="on_error is 'ignore'"):
-        import_zip(good, on_error="ignore")  # ty: ignore[invalid-argument-type]
-
-
-def test_merge_drops_copies_and_numbers_new_seeds(tmp_path):
-    one = make_zip(tmp_path / "1.zip", {GYM: npy([[1, 10, 20], [2, 11, 21]])})
-    two = make_zip(tmp_path / "2.zip", {GYM: npy([[1, 20, 30, 20], [3, 21, 31, 21]])})
-    table, report = merge_imports([import_zip(one), import_zip(two)])
-    assert table["seed"].to_list() == [0, 0, 1, 1, 2, 2]
-    assert table["return_"].to_list() == [10, 11, 20, 21, 30, 31]
-    assert (report.runs, report.seeds, report.rows) == (1, 3, 6)
-    assert (report.deduplicated_rows, report.duplicate_seeds) == (4, 0)
-    table.write_parquet(tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet").equals(table, null_equal=True)
-    with pytest.raises(RunTableError, match="nothing to merge"):
-        merge_imports([])
+        import_zip(good, ImportOptions(on_error="ignore"))  # ty: ignore[invalid-argument-type]
 
 
 def files_with_copies(result: Imported) -> int:
@@ -230,14 +217,6 @@ def test_published_gym_zip_holds_the_arrays_values():
         np.testing.assert_array_equal(rows["return_"].to_numpy(), column)
         np.testing.assert_array_equal(rows["env_step"].to_numpy(), array[: rows.height, 0])
         assert np.isnan(array[rows.height :, seed + 1]).all()
-
-
-def test_baseline_runs_of_the_grid_are_recognised_as_the_grids():
-    grid = import_zip(published("gym_sweep.zip"))
-    baseline = import_zip(published("gym_baseline_utd2.zip"))
-    merged = merge_imports([grid, baseline])
-    assert merged.report.runs == 144 + 12
-    assert merged.report.seeds < grid.report.seeds + baseline.report.seeds - 100
 
 
 @pytest.mark.parametrize(

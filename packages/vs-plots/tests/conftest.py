@@ -1,4 +1,4 @@
-"""What the layout tests share."""
+"""Fixtures of the layout tests."""
 
 import pytest
 

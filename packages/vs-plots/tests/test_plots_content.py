@@ -1,4 +1,4 @@
-"""What is drawn is what was given: line data, limits, marks, legends; and refusals."""
+"""Figures draw what was given: line data, limits, marks, legends; and refusals."""
 
 import math
 from dataclasses import FrozenInstanceError
@@ -24,19 +24,22 @@ def legend(figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+POINTS = vp.Points(SIGMA, D, D / 1.2, D * 1.2, np.array([False, False, False, True]))
+LINE = vp.Line(SIGMA, D * 1.01, D * 0.9, D * 1.1)
+
+
 def simple_law(**changes):
     arguments: dict[str, Any] = {
         "title": "task",
-        "points": vp.Points(SIGMA, D, D / 1.2, D * 1.2, np.array([False, False, False, True])),
-        "line": vp.Line(SIGMA, D * 1.01, D * 0.9, D * 1.1),
-        "asymptote": 2e5,
+        "series": [vp.Series(POINTS, LINE)],
+        "references": {"$D_{min}$": 2e5},
         "verdict": "supported",
     }
     return vp.LawPanel(**(arguments | changes))
 
 
 def test_law_panel_draws_its_arrays():
-    figure = vp.plot_data_laws([simple_law(), simple_law(title="other")])
+    figure = vp.plot_laws([simple_law(), simple_law(title="other")])
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 2
     ax = figure.axes[0]
@@ -60,7 +63,7 @@ def test_law_panel_draws_its_arrays():
 
 
 def test_a_law_without_support_does_not_look_like_one():
-    figure = vp.plot_compute_laws([simple_law(verdict="flat", asymptote=None)])
+    figure = vp.plot_laws([simple_law(verdict="flat", y="compute", references={})])
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert "law" not in labels
     assert line_with(figure.axes[0], "unsupported law").is_dashed()
@@ -75,7 +78,7 @@ def test_censored_and_open_values_reach_the_top_without_warnings():
         np.array([np.inf, np.inf, np.nan, 4e5]),
     )
     line = vp.Line(SIGMA, np.array([np.inf, 6e5, np.nan, 3e5]), D * 0, np.full(4, np.inf))
-    figure = vp.plot_data_laws([simple_law(points=points, line=line)])
+    figure = vp.plot_laws([simple_law(series=[vp.Series(points, line)])])
     ax = figure.axes[0]
     lost = line_with(ax, "not reached")
     assert lost.get_marker() == "^"
@@ -89,13 +92,13 @@ def test_censored_and_open_values_reach_the_top_without_warnings():
 
 def test_nothing_finite_still_draws():
     points = vp.Points(SIGMA, np.full(4, np.inf))
-    figure = vp.plot_data_laws([vp.LawPanel("lost", points)])
+    figure = vp.plot_laws([vp.LawPanel("lost", [vp.Series(points)])])
     assert legend(figure) == ["not reached"]
     vp.to_png_bytes(figure)
     grid = vp.GridPanel(1.0, np.array([64.0]), np.array([1e-3]), np.array([[np.nan]]))
     vp.to_png_bytes(vp.plot_grid([grid], title="nothing ran"))
-    empty = vp.LawPanel("none", vp.Points(np.empty(0), np.empty(0)))
-    vp.to_png_bytes(vp.plot_data_laws([empty]))
+    empty = vp.LawPanel("none", [vp.Series(vp.Points(np.empty(0), np.empty(0)))])
+    vp.to_png_bytes(vp.plot_laws([empty]))
 
 
 def test_curves_mark_crossings_and_censoring():
@@ -115,11 +118,21 @@ def test_curves_mark_crossings_and_censoring():
 def test_hyperparameter_panel_shows_grid_law_and_baseline():
     points = vp.Points(SIGMA, np.array([400.0, 330, 260, 210]))
     grid = np.repeat([128.0, 256], 4)
-    panel = vp.HyperparameterPanel(
-        "t", points, vp.Line(SIGMA, 400 / SIGMA**0.3), np.tile(SIGMA, 2), grid, 256.0
+    line = vp.Line(SIGMA, 400 / SIGMA**0.3)
+    panel = vp.LawPanel(
+        "t",
+        [vp.Series(points, line, label="best on the grid")],
+        y="batch_size",
+        references={"baseline": 256},
+        grid=vp.Points(np.tile(SIGMA, 2), grid),
     )
-    ax = vp.plot_hyperparameters([panel], quantity="batch_size").axes[0]
-    np.testing.assert_array_equal(line_with(ax, "grid").get_ydata(), grid)
+    figure = vp.plot_laws([panel])
+    ax = figure.axes[0]
+    assert figure.get_supylabel() == "Batch size $B$"
+    assert legend(figure) == ["grid", "law", "baseline", "best on the grid"]
+    np.testing.assert_array_equal(
+        line_with(ax, "grid").get_xydata(), np.c_[np.tile(SIGMA, 2), grid]
+    )
     np.testing.assert_array_equal(line_with(ax, "baseline").get_ydata(), [256, 256])
     assert ax.get_title() == "t"
 
@@ -140,21 +153,45 @@ def test_frontier_and_its_budget_lines():
     np.testing.assert_array_equal(line_with(ax, "least $C$ + δ$D$").get_xydata(), [[2e5, 1e15]])
 
 
-def test_budget_laws_have_three_panels():
+def budget_panel(name, budget, value, **changes):
+    series = vp.Series(vp.Points(budget, value, **changes), vp.Line(budget, value), label="optimum")
+    return vp.LawPanel("", [series], x="budget", y=f"optimal_{name}", verdict="supported")
+
+
+@pytest.mark.parametrize(("width", "rows", "columns"), [(7, 1, 3), (3.4, 3, 1)])
+def test_budget_laws_have_three_panels(width, rows, columns):
     budget = np.geomspace(1e15, 1e16, 4)
     held = np.array([False, False, True, True])
-    laws = [
-        vp.BudgetLaw(vp.Points(budget, value, held_out=held), vp.Line(budget, value), "supported")
-        for value in (np.array([1.0, 2, 4, 8]), budget / 1e10, budget / 2)
-    ]
-    figure = vp.plot_budget_laws(sigma=laws[0], data=laws[1], compute=laws[2], width=7)
+    values = {"sigma": np.array([1.0, 2, 4, 8]), "data": budget / 1e10, "compute": budget / 2}
+    panels = [budget_panel(name, budget, v, held_out=held) for name, v in values.items()]
+    figure = vp.plot_laws(panels, title="task", width=width)
+    spec = figure.axes[0].get_subplotspec()
+    assert spec is not None
+    assert (spec.get_gridspec().nrows, spec.get_gridspec().ncols) == (rows, columns)
     assert [ax.get_ylabel()[:3] for ax in figure.axes] == ["σ*", "$D$", "$C$"]
-    for ax, law in zip(figure.axes, laws, strict=True):
-        np.testing.assert_array_equal(line_with(ax, "law").get_ydata(), law.points.value)
+    assert figure.get_supxlabel() == "Budget $F$ (FLOPs)"
+    assert figure.get_supylabel() == ""
+    assert figure.legends[0].get_title().get_text() == "task"
+    for ax, value in zip(figure.axes, values.values(), strict=True):
+        assert ax.get_title() == "(supported)"
+        np.testing.assert_array_equal(line_with(ax, "law").get_ydata(), value)
+        np.testing.assert_array_equal(line_with(ax, "optimum").get_ydata(), value[:2])
         hollow = line_with(ax, "held out")
         assert hollow.get_markerfacecolor() == "white"
         np.testing.assert_array_equal(hollow.get_xdata(), budget[2:])
     assert len({ax.get_xlim() for ax in figure.axes}) == 1
+
+
+def test_a_quantity_of_ones_own_may_be_an_axis():
+    depth = vp.Quantity("Depth", 2, lambda value: f"{value:g} layers", "L")
+    along = vp.LawPanel("t", [vp.Series(vp.Points(SIGMA, D))], x=depth)
+    ax = vp.plot_laws([along]).axes[0]
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    assert figure.get_supxlabel() == "Depth"
+    assert ax.xaxis.get_major_formatter()(2.0) == "2 layers"
+    panel = vp.LawPanel("t", [vp.Series(vp.Points(SIGMA, D), at=4.0)], by=depth)
+    assert legend(vp.plot_laws([panel])) == ["L = 4 layers"]
 
 
 def test_grid_hatches_censored_cells_and_stars_the_least():
@@ -183,7 +220,7 @@ def test_data_is_copied_and_frozen():
 
 def test_global_state_is_left_alone():
     before = dict(matplotlib.rcParams)
-    vp.to_svg_string(vp.plot_data_laws([simple_law()]))
+    vp.to_svg_string(vp.plot_laws([simple_law()]))
     assert dict(matplotlib.rcParams) == before
 
 
@@ -210,24 +247,33 @@ def one(**changes):
         (lambda: vp.Points(SIGMA, D * 0), "Points: value must be positive, NaN"),
         (lambda: vp.Points(np.array(["a"]), D), "Points: x must be an array of numbers"),
         (lambda: vp.Line(SIGMA, D, D, D[:1]), r"Line: high has shape \(1,\)"),
-        (lambda: simple_law(asymptote=0.0), "LawPanel 'task': asymptote must be positive"),
-        (lambda: vp.plot_data_laws([]), "plot_data_laws: expected at least one panel"),
+        (
+            lambda: simple_law(references={"$D_{min}$": 0.0}),
+            "LawPanel 'task': references must be positive and finite, found 0",
+        ),
+        (lambda: vp.plot_laws([]), "plot_laws: expected at least one panel"),
         (lambda: one(mean=np.ones(3)), "Curve σ = 1: mean has shape"),
         (lambda: one(returns=np.ones(2)), "Curve σ = 1: returns must have 2 axes"),
         (lambda: one(steps=np.array([1, np.nan])), "steps must be finite"),
         (lambda: one(sigma=0.0), "sigma must be positive and finite, found 0"),
         (lambda: vp.CurvePanel("t", [one()], np.ones(2)), "crossings has shape"),
+        (lambda: vp.CurvePanel("t", []), "CurvePanel 't': curves: expected at least one curve"),
+        (lambda: simple_law(grid=vp.Points(SIGMA, D[:1])), "Points: value has shape"),
         (
-            lambda: vp.HyperparameterPanel("t", vp.Points(SIGMA, D), None, SIGMA, D[:1]),
-            "HyperparameterPanel 't': grid_value has shape",
+            lambda: simple_law(y="width"),
+            "LawPanel 'task': y: unknown quantity 'width', expected a Quantity or one of sigma, ",
         ),
         (
-            lambda: vp.plot_hyperparameters(
-                [vp.HyperparameterPanel("t", vp.Points(SIGMA, D))],
-                quantity="width",  # ty: ignore[invalid-argument-type]
-            ),
-            "quantity must be 'batch_size' or 'learning_rate', got 'width'",
+            lambda: vp.plot_laws([simple_law(), simple_law(x="budget")]),
+            "plot_laws: panels must share x, got Budget",
         ),
+        (
+            lambda: vp.log_axis(Figure().subplots().xaxis, "width"),
+            "log_axis: unknown quantity 'width', expected a Quantity or one of sigma, ",
+        ),
+        (lambda: simple_law(series=[vp.Series(POINTS)] * 2), "'task': several series, .* `by`"),
+        (lambda: simple_law(series=[vp.Series(POINTS, at=1.0)]), "'task': .* `at`, need `by`"),
+        (lambda: simple_law(by="critic_params"), "'task': with `by` every series needs `at`"),
         (lambda: vp.Frontier(1, D, D[:1]), "Frontier J = 1: compute has shape"),
         (
             lambda: vp.plot_frontiers([vp.Frontier(1, D, D)], budgets=[1e15]),
@@ -238,8 +284,11 @@ def one(**changes):
             r"GridPanel σ = 1: data has shape \(4, 3\), expected \(4, 4\)",
         ),
         (lambda: vp.GridPanel(1.0, SIGMA[::-1], SIGMA, np.ones((4, 4))), "must be increasing"),
+        (lambda: vp.plot_grid([]), "plot_grid: expected at least one panel"),
+        (lambda: vp.plot_frontiers([]), "plot_frontiers: expected at least one frontier"),
+        (lambda: vp.plot_learning_curves([]), "plot_learning_curves: expected at least one panel"),
         (
-            lambda: vp.save(vp.plot_data_laws([simple_law()]), "x", formats=("gif",)),
+            lambda: vp.save(vp.plot_laws([simple_law()]), "x", formats=("gif",)),
             "format 'gif' is not one of",
         ),
     ],

@@ -55,10 +55,10 @@ def law_panels(kind="data"):
         panels.append(
             vp.LawPanel(
                 task,
-                pts,
-                vp.Line(FINE, line, low, high),
-                d_min if kind == "data" else None,
-                ("supported", "supported", "unidentified", "non-monotone")[index],
+                [vp.Series(pts, vp.Line(FINE, line, low, high))],
+                y=kind,
+                references={"$D_{min}$": d_min} if kind == "data" else {},
+                verdict=("supported", "supported", "unidentified", "non-monotone")[index],
             )
         )
     return panels
@@ -84,14 +84,17 @@ def hyperparameter_panels(quantity="batch_size"):
         line = coefficient * fine**-exponent
         gs, gv = np.meshgrid(sigma, grid)
         panels.append(
-            vp.HyperparameterPanel(
+            vp.LawPanel(
                 task,
-                pts,
-                vp.Line(fine, line, line / 1.2, line * 1.2),
-                gs.ravel(),
-                gv.ravel(),
-                base,
-                "flat" if index == 3 else "supported",
+                [
+                    vp.Series(
+                        pts, vp.Line(fine, line, line / 1.2, line * 1.2), label="best on the grid"
+                    )
+                ],
+                y=quantity,
+                references={"baseline": base},
+                grid=vp.Points(gs.ravel(), gv.ravel()),
+                verdict="flat" if index == 3 else "supported",
             )
         )
     return panels
@@ -153,19 +156,20 @@ def budget_laws():
     fine = np.geomspace(1.5e15, 2e16, 40)
     held = np.arange(10) >= 8
 
-    def one(f):
+    def one(name, f):
         line = f(fine)
-        return vp.BudgetLaw(
+        series = vp.Series(
             points(rng, budget, f(budget), held, 0.04),
             vp.Line(fine, line, line / 1.15, line * 1.15),
-            "supported",
+            label="optimum",
         )
+        return vp.LawPanel("", [series], x="budget", y=f"optimal_{name}", verdict="supported")
 
-    return {
-        "sigma": one(lambda f: 2.62e-9 * f**0.62),
-        "data": one(lambda f: 2e5 * (f / 2e15) ** 0.7),
-        "compute": one(lambda f: 0.5 * f),
-    }
+    return [
+        one("sigma", lambda f: 2.62e-9 * f**0.62),
+        one("data", lambda f: 2e5 * (f / 2e15) ** 0.7),
+        one("compute", lambda f: 0.5 * f),
+    ]
 
 
 def grid_panels():
@@ -185,19 +189,17 @@ def grid_panels():
 
 
 def figures() -> dict[str, Figure]:
-    """Returns {name: Figure} of every kind at one-column width."""
+    """Return {name: Figure} of every kind at one-column width."""
     return {
         "curves": vp.plot_learning_curves(curve_panels()),
-        "batch_size": vp.plot_hyperparameters(hyperparameter_panels(), quantity="batch_size"),
-        "learning_rate": vp.plot_hyperparameters(
-            hyperparameter_panels("learning_rate"), quantity="learning_rate"
-        ),
-        "data_laws": vp.plot_data_laws(law_panels()),
-        "compute_laws": vp.plot_compute_laws(law_panels("compute")),
+        "batch_size": vp.plot_laws(hyperparameter_panels()),
+        "learning_rate": vp.plot_laws(hyperparameter_panels("learning_rate")),
+        "data_laws": vp.plot_laws(law_panels()),
+        "compute_laws": vp.plot_laws(law_panels("compute")),
         "frontiers": vp.plot_frontiers(
             frontiers(), delta=5e9, budgets=[2e15, 5e15, 1e16], title="Ant-v4"
         ),
-        "budget": vp.plot_budget_laws(**budget_laws(), title="OpenAI Gym"),
+        "budget": vp.plot_laws(budget_laws(), title="OpenAI Gym"),
         "grid": vp.plot_grid(grid_panels(), title="Ant-v4, $J$ = 800"),
     }
 
@@ -279,7 +281,7 @@ def test_equal_data_gives_equal_bytes(tmp_path):
 
 
 def test_saving_twice_changes_nothing_and_strings_match_files(tmp_path):
-    figure = vp.plot_data_laws(law_panels())
+    figure = vp.plot_laws(law_panels())
     first = vp.to_svg_string(figure)
     paths = vp.save(figure, tmp_path / "laws_0.5")
     assert [path.name for path in paths] == ["laws_0.5.png", "laws_0.5.svg"]
@@ -292,7 +294,7 @@ def test_saving_twice_changes_nothing_and_strings_match_files(tmp_path):
 
 @pytest.mark.parametrize("width", [3.4, 5.0, 7.0])
 def test_width_decides_the_columns(width):
-    figure = vp.plot_data_laws(law_panels(), width=width)
+    figure = vp.plot_laws(law_panels(), width=width)
     spec = figure.axes[0].get_subplotspec()
     assert spec is not None
     assert spec.get_gridspec().ncols == {3.4: 2, 5.0: 3, 7.0: 4}[width]

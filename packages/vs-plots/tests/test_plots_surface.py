@@ -1,4 +1,4 @@
-"""The surface that can be turned: what its data are, and that a page needs nothing else."""
+"""The surface to turn: its data, and that a page needs nothing else."""
 
 import base64
 import json

@@ -9,7 +9,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from vs_plots.ticks import (
     BUDGET,
+    DATA,
     LEARNING_RATE,
+    SIGMA,
     count_label,
     flops_label,
     plain_label,
@@ -52,17 +54,17 @@ def ticks(quantity, low, high, *, width=3.4):
 
 
 def test_sigma_ticks_are_powers_of_two():
-    np.testing.assert_allclose(ticks(vp.SIGMA, 0.2, 20), [0.25, 0.5, 1, 2, 4, 8, 16])
-    np.testing.assert_allclose(ticks(vp.SIGMA, 2**-16.5, 2**-9.5), 2.0 ** np.arange(-16, -9))
+    np.testing.assert_allclose(ticks(SIGMA, 0.2, 20), [0.25, 0.5, 1, 2, 4, 8, 16])
+    np.testing.assert_allclose(ticks(SIGMA, 2**-16.5, 2**-9.5), 2.0 ** np.arange(-16, -9))
 
 
 def test_ticks_thin_out_in_a_small_panel_and_fill_a_narrow_range():
-    np.testing.assert_allclose(ticks(vp.SIGMA, 0.2, 20, width=1.4), [0.25, 1, 4, 16])
-    assert len(ticks(vp.SIGMA, 3.1, 5.9)) >= 3
-    np.testing.assert_allclose(ticks(vp.DATA, 1.5e5, 2.2e6), [2e5, 5e5, 1e6, 2e6])
+    np.testing.assert_allclose(ticks(SIGMA, 0.2, 20, width=1.4), [0.25, 1, 4, 16])
+    assert len(ticks(SIGMA, 3.1, 5.9)) >= 3
+    np.testing.assert_allclose(ticks(DATA, 1.5e5, 2.2e6), [2e5, 5e5, 1e6, 2e6])
     np.testing.assert_allclose(ticks(BUDGET, 5e13, 2e17), 10.0 ** np.arange(14, 18))
     assert len(ticks(LEARNING_RATE, 1e-4, 5e-4)) >= 3
-    assert len(ticks(vp.DATA, 1e3, 1e40)) <= 12
+    assert len(ticks(DATA, 1e3, 1e40)) <= 12
 
 
 # Machado, Oliveira & Fernandes 2009, table 1, severity 1.0, on linear RGB.

@@ -1,4 +1,4 @@
-"""Over σ and N, what is drawn is what was given: contours, slices, shares, cells; and refusals."""
+"""Over σ and N, figures draw what was given: contours, series, shares, cells; and refusals."""
 
 from typing import Any
 
@@ -88,20 +88,20 @@ def test_measured_runs_lie_on_the_plane_with_the_contours_colours():
     assert "unsupported law" in legend(figure)
 
 
-@pytest.mark.parametrize("along", ["sigma", "params"])
+@pytest.mark.parametrize(("along", "by"), [("sigma", "critic_params"), ("critic_params", "sigma")])
 @pytest.mark.parametrize("quantity", ["data", "compute", "batch_size"])
-def test_slices_draw_each_series_in_its_colour(along, quantity):
+def test_each_series_is_drawn_in_its_colour(along, by, quantity):
     x = X if along == "sigma" else X * 1e6
     fixed = [4e6, 1e6] if along == "sigma" else [4.0, 1.0]
-    slices = [
-        vp.Slice(
-            value,
+    series = [
+        vp.Series(
             vp.Points(x, np.array([np.inf, 300, 200, 100]) * value, held_out=X == 8),
             vp.Line(x, value * 400 / X, value * 300 / X, value * 500 / X),
+            at=value,
         )
         for value in fixed
     ]
-    figure = vp.plot_slices([vp.SlicePanel("t", slices)], along=along, quantity=quantity)
+    figure = vp.plot_laws([vp.LawPanel("t", series, x=along, y=quantity, by=by)])
     ax = figure.axes[0]
     names = ["$N$ = 1M", "$N$ = 4M"] if along == "sigma" else ["σ = 1", "σ = 4"]
     assert legend(figure)[:2] == names
@@ -121,13 +121,15 @@ def test_slices_draw_each_series_in_its_colour(along, quantity):
     )
 
 
-def test_slices_of_tasks_share_a_label_and_an_unsupported_law_is_dashed():
+def test_series_of_tasks_share_a_label_and_an_unsupported_law_is_dashed():
     points = vp.Points(X, X * 100)
+    fitted = vp.Series(points, vp.Line(X, X * 100), at=1.1e6, label="width 256")
+    bare = vp.Series(points, at=1.2e6, label="width 256")
     panels = [
-        vp.SlicePanel("a", [vp.Slice(1.1e6, points, vp.Line(X, X * 100), "width 256")], "flat"),
-        vp.SlicePanel("b", [vp.Slice(1.2e6, points, None, "width 256")]),
+        vp.LawPanel("a", [fitted], by="critic_params", verdict="flat"),
+        vp.LawPanel("b", [bare], by="critic_params"),
     ]
-    figure = vp.plot_slices(panels, along="sigma")
+    figure = vp.plot_laws(panels)
     assert legend(figure) == ["width 256", "unsupported law"]
     law_line = line_with(figure.axes[0], "_law")
     assert law_line.is_dashed()
@@ -136,10 +138,14 @@ def test_slices_of_tasks_share_a_label_and_an_unsupported_law_is_dashed():
 
 def test_budget_laws_take_the_model_size_too():
     budget = np.geomspace(1e15, 1e16, 4)
-    sigma, params, data, compute = (
-        vp.BudgetLaw(vp.Points(budget, value)) for value in (X, X * 1e6, budget / 1e10, budget / 2)
-    )
-    figure = vp.plot_budget_laws(sigma=sigma, params=params, data=data, compute=compute)
+    values = {"sigma": X, "critic_params": X * 1e6, "data": budget / 1e10, "compute": budget / 2}
+    panels = [
+        vp.LawPanel(
+            "", [vp.Series(vp.Points(budget, v), label="optimum")], "budget", f"optimal_{n}"
+        )
+        for n, v in values.items()
+    ]
+    figure = vp.plot_laws(panels)
     assert [ax.get_ylabel()[:3] for ax in figure.axes] == ["σ*", "$N$", "$D$", "$C$"]
     np.testing.assert_array_equal(line_with(figure.axes[1], "optimum").get_ydata(), X * 1e6)
 
@@ -164,9 +170,8 @@ def test_partition_shares_add_up_to_the_budget():
 
 def test_strategies_show_what_one_axis_alone_costs():
     budget = np.array([4e15, 1e15, 2e15])
-    panel = vp.StrategyPanel(
-        "t", budget, np.full(3, 1e5), np.array([1.3e5, 1.1e5, 1e5]), np.array([np.inf, 2e5, np.nan])
-    )
+    ratios = {"sigma": np.array([1.3, 1.1, 1.0]), "critic_params": np.array([np.inf, 2.0, np.nan])}
+    panel = vp.StrategyPanel("t", budget, ratios, {"sigma": 1.1, "critic_params": np.inf})
     figure = vp.plot_strategies([panel])
     ax = figure.axes[0]
     np.testing.assert_allclose(
@@ -176,9 +181,18 @@ def test_strategies_show_what_one_axis_alone_costs():
     np.testing.assert_array_equal(line_with(ax, "both").get_ydata(), [0, 0])
     lost = next(line for line in ax.lines if line.get_marker() == "^" and len(xy(line)))
     np.testing.assert_array_equal(lost.get_xdata(), [4e15])
-    # half of the known budgets are out of reach with N alone: so is the median
     assert ax.get_title() == "t\nσ: +10 %, $N$: over budget"
     assert legend(figure)[-1] == "not within the budget"
+
+
+def test_the_summary_of_strategies_is_the_callers():
+    budget, ratios = np.array([1e15, 2e15]), {"sigma": np.array([1.1, 1.3])}
+    titles = {(): "t", (1.13,): "t\nσ: +13 %", (0.97,): "t\nσ: −3 %", (np.nan,): "t\nσ: –"}
+    for given, title in titles.items():
+        panel = vp.StrategyPanel("t", budget, ratios, dict(zip(["sigma"], given, strict=False)))
+        assert vp.plot_strategies([panel]).axes[0].get_title() == title
+    compute = vp.plot_strategies([vp.StrategyPanel("t", budget, ratios)], y="compute")
+    assert compute.get_supylabel() == "Extra FLOPs over both"
 
 
 def td_panel(**changes):
@@ -250,7 +264,10 @@ def test_panels_share_one_grid():
     [
         (lambda: vp.Surface(X[::-1], X, np.ones((4, 4))), "Surface: sigma must be increasing"),
         (lambda: vp.Surface(X, X, np.ones((4, 3))), r"Surface: data has shape \(4, 3\), expected"),
-        (lambda: vp.Measured(X, X[:2], X), r"Measured: params has shape \(2,\), expected \(4,\)"),
+        (
+            lambda: vp.Measured(X, X[:2], X),
+            r"Measured: critic_params has shape \(2,\), expected \(4,\)",
+        ),
         (lambda: vp.Measured(X, X, -X), "Measured: data must be positive, NaN"),
         (
             lambda: vp.Measured(X, X, X, X),
@@ -258,20 +275,38 @@ def test_panels_share_one_grid():
         ),
         (lambda: vp.Contour(SURFACE, 0.0), "Contour: level must be positive"),
         (lambda: vp.Contour(SURFACE, 1.0, (1.0, np.nan)), "Contour: optimum must be positive"),
-        (lambda: vp.ContourPanel("t", []), "ContourPanel 't': contours: expected at least one"),
-        (lambda: vp.plot_contours([]), "plot_contours: expected at least one panel"),
-        (lambda: vp.Slice(0.0, vp.Points(X, X)), "Slice: fixed must be positive"),
-        (lambda: vp.SlicePanel("t", []), "SlicePanel 't': slices: expected at least one"),
         (
-            lambda: vp.plot_slices(
-                [vp.SlicePanel("t", [vp.Slice(1, vp.Points(X, X))])],
-                along="width",  # ty: ignore[invalid-argument-type]
-            ),
-            "along must be one of sigma, params",
+            lambda: vp.ContourPanel("t", []),
+            "ContourPanel 't': contours: expected at least one contour",
+        ),
+        (lambda: vp.plot_contours([]), "plot_contours: expected at least one panel"),
+        (lambda: vp.Series(vp.Points(X, X), at=0.0), "Series: at must be positive"),
+        (lambda: vp.LawPanel("t", []), "LawPanel 't': series: expected at least one series"),
+        (
+            lambda: vp.LawPanel("t", [vp.Series(vp.Points(X, X))], x="width"),
+            "LawPanel 't': x: unknown quantity 'width', expected .* one of sigma, critic_params, ",
         ),
         (lambda: vp.PartitionPanel("t", X, X[:3], 1.0), "PartitionPanel 't': data has shape"),
         (lambda: vp.PartitionPanel("t", X, X, 0.0), "PartitionPanel 't': delta must be positive"),
-        (lambda: vp.StrategyPanel("t", X, X, X, X[:1]), "params_only has shape"),
+        (
+            lambda: vp.StrategyPanel("t", X, {"sigma": X, "critic_params": X[:1]}),
+            r"StrategyPanel 't': ratios\['critic_params'\] has shape",
+        ),
+        (lambda: vp.StrategyPanel("t", X, {"sigma": -X}), r"ratios\['sigma'\] must be positive"),
+        (lambda: vp.StrategyPanel("t", X, {}), "ratios: expected at least one axis"),
+        (lambda: vp.StrategyPanel("t", X, {"width": X}), "ratios: unknown quantity 'width'"),
+        (
+            lambda: vp.StrategyPanel("t", X, {"sigma": X}, {"critic_params": 1.0}),
+            "medians must be of the axes of ratios, sigma",
+        ),
+        (
+            lambda: vp.plot_strategies(
+                [vp.StrategyPanel("t", X, {"sigma": X})],
+                y="budget",  # ty: ignore[invalid-argument-type]
+            ),
+            "y must be 'data' or 'compute', got 'budget'",
+        ),
+        (lambda: vp.plot_partitions([]), "plot_partitions: expected at least one panel"),
         (lambda: td_panel(train=np.ones((2, 2))), "TdErrorPanel σ = 2: train has shape"),
         (lambda: td_panel(largest_batch=np.ones(3)), "largest_batch has shape"),
         (

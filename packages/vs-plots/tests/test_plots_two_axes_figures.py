@@ -66,14 +66,16 @@ def points(rng, x, truth, held_out):
     return vp.Points(x, value, value / spread, value * spread, held_out)
 
 
-def slice_panels(along, function):
+def series_panels(along, function, quantity="data"):
     rng = np.random.default_rng(1)
     panels = []
     for index, task in enumerate(TASKS):
-        x, fixed, fine = (
-            (SIGMA, PARAMS, FINE_SIGMA) if along == "sigma" else (PARAMS, SIGMA, FINE_PARAMS)
+        x, fixed, fine, by = (
+            (SIGMA, PARAMS, FINE_SIGMA, "critic_params")
+            if along == "sigma"
+            else (PARAMS, SIGMA, FINE_PARAMS, "sigma")
         )
-        slices = []
+        series = []
         for value in fixed:
             pair = (lambda a, b=value: (a, b)) if along == "sigma" else (lambda a, b=value: (b, a))
             pts = points(rng, x, function(*pair(x)), x == x.max())
@@ -82,9 +84,9 @@ def slice_panels(along, function):
                 lost[0] = np.inf
                 pts = vp.Points(x, lost, pts.low, np.where(lost == np.inf, np.inf, pts.high))
             line = function(*pair(fine))
-            slices.append(vp.Slice(value, pts, vp.Line(fine, line, line / 1.1, line * 1.1)))
+            series.append(vp.Series(pts, vp.Line(fine, line, line / 1.1, line * 1.1), at=value))
         verdict = ("supported", "supported", "flat", None)[index]
-        panels.append(vp.SlicePanel(task, slices, verdict))
+        panels.append(vp.LawPanel(task, series, x=along, y=quantity, by=by, verdict=verdict))
     return panels
 
 
@@ -93,17 +95,18 @@ def budget_laws():
     budget, fine = np.geomspace(1e17, 2e18, 12), np.geomspace(8e16, 2.5e18, 30)
     held = np.arange(12) >= 10
 
-    def one(scale, exponent):
+    def one(name, scale, exponent):
         line = scale * (fine / 1e17) ** exponent
         pts = points(rng, budget, scale * (budget / 1e17) ** exponent, held)
-        return vp.BudgetLaw(pts, vp.Line(fine, line, line / 1.1, line * 1.1), "supported")
+        series = vp.Series(pts, vp.Line(fine, line, line / 1.1, line * 1.1), label="optimum")
+        return vp.LawPanel("", [series], x="budget", y=f"optimal_{name}", verdict="supported")
 
-    return {
-        "sigma": one(1.2, 0.25),
-        "params": one(4e6, 0.4),
-        "data": one(3e5, 0.5),
-        "compute": one(6e16, 1.05),
-    }
+    return [
+        one("sigma", 1.2, 0.25),
+        one("critic_params", 4e6, 0.4),
+        one("data", 3e5, 0.5),
+        one("compute", 6e16, 1.05),
+    ]
 
 
 def partition_panels():
@@ -120,13 +123,14 @@ def strategy_panels():
     panels = []
     for index, task in enumerate(TASKS):
         budget = np.geomspace(1e17, 2e18, 8)
-        both = 3e5 * (budget / 1e17) ** 0.6
-        sigma_only = both * (1.11 + 0.03 * rng.normal(size=8) + 0.05 * index)
-        params_only = both * (1.26 + 0.04 * rng.normal(size=8))
+        sigma_only = 1.11 + 0.03 * rng.normal(size=8) + 0.05 * index
+        params_only = 1.26 + 0.04 * rng.normal(size=8)
         if index == 1:
             params_only[-2:] = np.inf
             sigma_only[3] = np.nan
-        panels.append(vp.StrategyPanel(task, budget, both, sigma_only, params_only))
+        ratios = {"sigma": sigma_only, "critic_params": params_only}
+        medians = {"sigma": 1.11 + 0.05 * index, "critic_params": 1.26}
+        panels.append(vp.StrategyPanel(task, budget, ratios, medians))
     return panels
 
 
@@ -148,19 +152,15 @@ def td_error_panels():
 
 
 def figures() -> dict[str, Figure]:
-    """Returns {name: Figure} of every kind at one-column width."""
+    """Return {name: Figure} of every kind at one-column width."""
     return {
         "contours": vp.plot_contours(contour_panels()),
         "one_contour": vp.plot_contours(contour_panels()[1:2]),
-        "data_along_sigma": vp.plot_slices(slice_panels("sigma", law), along="sigma"),
-        "data_along_params": vp.plot_slices(slice_panels("params", law), along="params"),
-        "batch_along_sigma": vp.plot_slices(
-            slice_panels("sigma", batch_law), along="sigma", quantity="batch_size"
-        ),
-        "batch_along_params": vp.plot_slices(
-            slice_panels("params", batch_law), along="params", quantity="batch_size"
-        ),
-        "budget": vp.plot_budget_laws(**budget_laws(), title="h1-stand"),
+        "data_along_sigma": vp.plot_laws(series_panels("sigma", law)),
+        "data_along_params": vp.plot_laws(series_panels("critic_params", law)),
+        "batch_along_sigma": vp.plot_laws(series_panels("sigma", batch_law, "batch_size")),
+        "batch_along_params": vp.plot_laws(series_panels("critic_params", batch_law, "batch_size")),
+        "budget": vp.plot_laws(budget_laws(), title="h1-stand"),
         "partition": vp.plot_partitions(partition_panels()),
         "strategies": vp.plot_strategies(strategy_panels()),
         "train": vp.plot_td_errors(td_error_panels(), show="train", title="h1-stand"),

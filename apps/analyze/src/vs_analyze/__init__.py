@@ -1,32 +1,33 @@
 """From learning curves to laws, recommendations, held-out checks and a report."""
 
-from vs_analyze.evaluate import Evaluation, evaluate
+from vs_analyze.evaluate import Evaluation, evaluate, held_out_runs
+from vs_analyze.findings import Findings, find
+from vs_analyze.forecast import compare, forecast
+from vs_analyze.laws_file import TaskLaws, read_laws
 from vs_analyze.recommend import Question, Recommendation, recommend
 from vs_analyze.runs import AnalysisError, Run, load_runs
 from vs_analyze.settings import Settings, published, published2
 from vs_analyze.study import Study, analyze
-from vs_analyze.surface import SurfaceStudy, analyze_surface
-from vs_analyze.surface_evaluate import held_out_runs, leave_one_out
-from vs_analyze.surface_recommend import SurfaceRecommendation, recommend_surface
 
 __all__ = [
     "AnalysisError",
     "Evaluation",
+    "Findings",
     "Question",
     "Recommendation",
     "Run",
     "Settings",
     "Study",
-    "SurfaceRecommendation",
-    "SurfaceStudy",
+    "TaskLaws",
     "analyze",
-    "analyze_surface",
+    "compare",
     "evaluate",
+    "find",
+    "forecast",
     "held_out_runs",
-    "leave_one_out",
     "load_runs",
     "published",
     "published2",
+    "read_laws",
     "recommend",
-    "recommend_surface",
 ]

@@ -6,41 +6,29 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 import vs_logging as vslog
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
-from vs_analyze.book import SURFACE_VERSION, jsonable, read_document, read_tasks, write_json
-from vs_analyze.drawing import second_process
-from vs_analyze.evaluate import evaluate
+from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
+from vs_analyze.findings import laws_document
 from vs_analyze.importing import import_curves
+from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
-from vs_analyze.report import fit_text, laws_document, write_report
 from vs_analyze.runs import AnalysisError, Run, load_runs
 from vs_analyze.settings import Settings, published, published2
-from vs_analyze.show import print_evaluation, print_study
-from vs_analyze.study import Study, analyze
-from vs_analyze.surface import SurfaceStudy, analyze_surface, has_two_axes
-from vs_analyze.surface_book import read_surface_tasks
-from vs_analyze.surface_evaluate import held_out_runs, leave_one_out
-from vs_analyze.surface_recommend import recommend_surface
-from vs_analyze.surface_report import write_surface_report
-from vs_analyze.surface_show import (
-    print_surface_evaluations,
-    print_surface_study,
-    surface_document,
-    surface_text,
-)
+from vs_analyze.show import fit_text, print_evaluations, print_findings
+from vs_analyze.study import BOTH, ONE, Study, analyze, infer_axes, pick
+from vs_analyze.td_errors import TdErrors, td_errors, td_errors_of
 from vs_analyze.td_errors import sentences as td_sentences
-from vs_analyze.td_errors import td_errors, td_errors_of
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Which curves, and what the analysis assumes about them."""
+    """The curves, and the assumptions of the analysis about them."""
 
     table: Positional[tuple[Path, ...]]
     """Run tables of the grid over utd, batch size and learning rate: .parquet files or run folders
@@ -76,8 +64,9 @@ class Analysis:
     """How best batch sizes and learning rates are averaged over bootstraps [geometric]."""
     loss: Literal["log", "plain"] | None = None
     """Loss of the data law [log]."""
-    form: Literal["additive", "floorless", "product", "log_linear", "log_quadratic"] | None = None
-    """Form of the data law over two axes [additive, the paper's]."""
+    form: str | None = None
+    """Form of the data law: additive, floorless, product, log_linear, log_quadratic, or another that is
+    registered [additive, the papers']."""
     batch_size: Literal["law", "published"] | None = None
     """Batch size that FLOPs over two axes count: the law of the runs, or the published 256 [law]."""
     actor_params: int | None = None
@@ -113,15 +102,18 @@ class Import:
     """Turn curves of any origin into a run table (one Parquet file)."""
 
     source: Positional[str]
-    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files, or
-    wandb:ENTITY/PROJECT."""
+    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files,
+    wandb:ENTITY/PROJECT, an evaluations.npz or monitor.csv of Stable-Baselines3, a scalar's .csv from
+    TensorBoard, or a folder of SEED.txt files; of most of these also a folder of many."""
     out: Path
     """The .parquet file to write."""
-    grammar: Literal["auto", "qscaled", "bro", "simbav2", "bro-ablations"] = "auto"
-    """How a zip's members are named."""
+    grammar: str = "auto"
+    """How a zip's members are named (qscaled, bro, simbav2, bro-ablations), or the format of a source
+    that could be several: zip, csv, tensorboard, wandb, sb3-evaluations, sb3-monitor, tensorboard-csv,
+    jaxrl."""
     pattern: str | None = None
-    """For CSV and TensorBoard: regular expression with named groups (utd, batch_size, …) that reads
-    the hyperparameters out of exp_name or the folder's name."""
+    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
+    out of exp_name (CSV) or the path of a file or folder."""
     return_key: str | None = None
     """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -138,12 +130,12 @@ class Fit:
 
     analysis: OmitArgPrefixes[Analysis]
     out: Path = Path("laws.json")
-    """Where the laws go (schema: vs_analyze.book)."""
+    """Where the laws go (schema: vs_analyze.laws_file)."""
 
 
 @dataclass(frozen=True)
 class Recommend:
-    """What to run (utd, batch size, learning rate, model size), and what it will cost, with intervals."""
+    """Recommend a run (utd, batch size, learning rate, model size), and what it will cost, with intervals."""
 
     laws: Positional[Path]
     """A laws.json written by `vs-analyze fit`."""
@@ -171,11 +163,11 @@ class Evaluate:
     """Hold data out, fit on the rest, predict what was held out, and compare."""
 
     analysis: OmitArgPrefixes[Analysis]
-    hold_out: Literal["largest", "smallest", "budgets"] = "largest"
-    """Over utd alone: the largest or smallest utd, or the largest budgets. (Over two axes, every run
-    is left out in turn.)"""
+    hold_out: HoldOut | None = None
+    """The largest or smallest utd (over utd alone), the largest budgets, or each place in turn
+    [largest over utd, each over two axes]."""
     held_out_runs: tuple[Path, ...] = ()
-    """Over two axes: run tables that the laws do not see, to predict from the others."""
+    """Run tables that the laws do not see, to predict from the others (every form of the data law)."""
     baseline: tuple[Path, ...] = ()
     """Run tables of runs at constant hyperparameters over utd [the grid's cells at the constant]."""
     json: bool = False
@@ -189,6 +181,8 @@ class Report:
     analysis: OmitArgPrefixes[Analysis]
     out: Path = Path("report")
     """Folder for index.html, laws.json and the figures as PNG and SVG."""
+    json: bool = False
+    """Print the findings as JSON instead of text."""
 
 
 @dataclass(frozen=True)
@@ -234,11 +228,11 @@ def run(command: object) -> None:
     """Carry out one parsed command."""
     match command:
         case Import():
-            report = import_curves(
-                command.source, command.out, grammar=command.grammar, pattern=command.pattern,
-                return_key=command.return_key, fields=command.fields, constants=command.constants,
-                on_error=command.on_error,
+            options = vslog.ImportOptions(
+                grammar=command.grammar, pattern=command.pattern, return_key=command.return_key,
+                fields=command.fields, constants=command.constants, on_error=command.on_error,
             )  # fmt: skip
+            report = import_curves(command.source, command.out, options)
             print(f"{report}\nwritten to {command.out}")
         case Fetch():
             from vs_analyze.fetch import fetch  # its HTTP libraries only when they are wanted
@@ -247,13 +241,8 @@ def run(command: object) -> None:
                 print(path)
         case Fit():
             study = _study(command.analysis)
-            sources = _sources(command.analysis)
-            if isinstance(study, SurfaceStudy):
-                print(surface_text(study))
-                write_json(command.out, surface_document(study, sources))
-            else:
-                print(fit_text(study))
-                write_json(command.out, laws_document(study, sources))
+            print(fit_text(study))
+            vslog.write_json(command.out, jsonable(laws_document(study)))
             print(f"\nwritten to {command.out}")
         case Recommend():
             _recommend(command)
@@ -275,101 +264,69 @@ def _load(paths: tuple[Path, ...], settings: Settings) -> list[Run]:
     return load_runs(vslog.scan(paths), settings, source=source)
 
 
-def _study(analysis: Analysis) -> Study | SurfaceStudy:
-    grid, fitted = analysis.settings()
+def _study(analysis: Analysis) -> Study:
+    grid, later = analysis.settings()
     with _working("measuring and fitting"):
         runs = _load(analysis.table, grid)
-        if "params" in analysis.axes if analysis.axes else has_two_axes(runs):
-            if analysis.fitted:
-                raise AnalysisError(
-                    "--fitted is for a study over utd alone; give all runs as the table"
-                )
-            return analyze_surface(runs, grid)
-        return analyze(runs, _load(analysis.fitted, fitted), fitted)
-
-
-def _sources(analysis: Analysis) -> list[str]:
-    return [path.name for path in (*analysis.table, *analysis.fitted)]
+        axes = infer_axes(runs)
+        if analysis.axes:
+            axes = BOTH if "params" in analysis.axes else ONE
+        if analysis.fitted and axes != ONE:
+            raise AnalysisError(
+                "--fitted is for a study over utd alone; give all runs as the table"
+            )
+        fitted = _load(analysis.fitted, later)
+        study = analyze(runs, later, fitted=fitted, axes=axes)
+    sources = tuple(path.name for path in (*analysis.table, *analysis.fitted))
+    return replace(study, sources=sources)
 
 
 def _recommend(command: Recommend) -> None:
-    two = read_document(command.laws)["version"] == SURFACE_VERSION
     question = Question(
         level=command.level, budget=command.budget, max_data=command.data,
         max_compute=command.compute,
     )  # fmt: skip
-    options: dict[str, Any] = {
-        "delta": command.delta,
-        "batch_size_multiple": command.batch_size_multiple,
-    }
-    if two:
-        chosen = _chosen(command, read_surface_tasks(command.laws))
-        answer = recommend_surface(chosen, question, **options)
-    else:
-        answer = recommend(_chosen(command, read_tasks(command.laws)), question, **options)
+    task = pick(read_laws(command.laws), command.env, str(command.laws))
+    answer = recommend(
+        task, question, delta=command.delta, batch_size_multiple=command.batch_size_multiple
+    )
     print(json.dumps(jsonable(answer.to_dict()), indent=1) if command.json else answer)
-
-
-def _chosen[T](command: Recommend, tasks: dict[str, T]) -> T:
-    known = ", ".join(tasks)
-    if command.env is None and len(tasks) > 1:
-        raise AnalysisError(f"{command.laws} holds several tasks; choose with --env: {known}")
-    if command.env is not None and command.env not in tasks:
-        raise AnalysisError(f"{command.laws} has no task {command.env}; it has {known}")
-    return tasks[command.env] if command.env else next(iter(tasks.values()))
 
 
 def _evaluate(command: Evaluate) -> None:
     _, settings = command.analysis.settings()
     study = _study(command.analysis)
-    if isinstance(study, SurfaceStudy):
-        _evaluate_surface(command, study)
-        return
-    if command.held_out_runs:
-        raise AnalysisError("--held-out-runs is for a study over utd and model size")
     with _working("fitting without the held-out data"):
         baseline = _load(command.baseline, settings)
-        result = evaluate(study, hold_out=command.hold_out, baseline=baseline)
-    if command.json:
-        document = {
-            "hold_out": result.hold_out,
-            "checks": [check.to_dict() for check in result.checks],
-            "scores": [vars(score) for score in result.scores()],
-            "notes": result.notes,
-        }
-        print(json.dumps(jsonable(document), indent=1))
-    else:
-        print_evaluation(result, Console())
-
-
-def _evaluate_surface(command: Evaluate, study: SurfaceStudy) -> None:
-    with _working("fitting without the held-out data"):
-        found = [leave_one_out(study)]
+        found = [evaluate(study, hold_out=command.hold_out, baseline=baseline)]
         if command.held_out_runs:
             found.append(held_out_runs(study, _load(command.held_out_runs, study.settings)))
     if command.json:
         document = {"evaluations": [each.to_dict() for each in found], "notes": study.notes}
         print(json.dumps(jsonable(document), indent=1))
     else:
-        print_surface_evaluations(found, study, Console())
+        print_evaluations(found, Console())
 
 
 def _report(command: Report) -> None:
-    sources = _sources(command.analysis)
+    from vs_analyze.drawing import second_process  # plotting libraries only when they are wanted
+    from vs_analyze.report import document, write_report
+
     with second_process() as pool:
         study = _study(command.analysis)
         with _working("checking and drawing"):
-            if isinstance(study, SurfaceStudy):
-                errors = td_errors(vslog.scan(command.analysis.table))
-                study = replace(study, td_errors=tuple(errors))
-                page = write_surface_report(study, sources, command.out, pool=pool)
-            else:
-                page = write_report(study, sources, command.out, pool=pool)
-    if isinstance(study, SurfaceStudy):
-        print_surface_study(study, Console())
-    else:
-        print_study(study, Console())
+            study = replace(study, td_errors=_td_errors(command.analysis, study))
+            page, findings = write_report(study, command.out, pool=pool)
+    if command.json:
+        print(json.dumps(document(findings), indent=1))
+        return
+    print_findings(findings, Console())
     print(f"report: {page}\nlaws:   {command.out / 'laws.json'}")
+
+
+def _td_errors(analysis: Analysis, study: Study) -> tuple[TdErrors, ...]:
+    """Return the TD errors of the tables, for a study of two axes."""
+    return tuple(td_errors(vslog.scan(analysis.table))) if study.axes == BOTH else ()
 
 
 @contextmanager

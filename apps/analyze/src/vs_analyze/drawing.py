@@ -1,6 +1,6 @@
 """Draw the report's figures beside other work: drawing is most of a report's time."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,10 +8,8 @@ from multiprocessing import get_context
 
 import vs_plots as plots
 
-from vs_analyze.figures import Named
-
-type Maker[S] = Callable[[S], Iterable[Named]]
-"""All figures of a study, none drawn yet; a function of a module, so that a process can find it."""
+from vs_analyze.figures import figures
+from vs_analyze.study import Study
 
 
 @dataclass(frozen=True)
@@ -25,17 +23,16 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Drawings[S]:
+class Drawings:
     """Figures being drawn by a second process."""
 
-    study: S
-    figures: Maker[S]
+    study: Study
     tasks: list[Future[Drawn]]
 
     def finish(self) -> list[Drawn]:
-        """All figures in reading order; this process draws those not begun, from the last on."""
+        """Return all figures in reading order; this process draws those not begun, from the last on."""
         own = {
-            number: draw(self.study, self.figures, number)
+            number: draw(self.study, number)
             for number in reversed(range(len(self.tasks)))
             if self.tasks[number].cancel()
         }
@@ -47,24 +44,24 @@ class Drawings[S]:
 
 @contextmanager
 def second_process() -> Generator[Executor]:
-    """A process to draw in; it does its imports at once, while this one measures and fits."""
+    """Yield a process to draw in; it does its imports at once, while this one measures and fits."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(_ready)
         yield pool
 
 
-def begin[S](study: S, figures: Maker[S], pool: Executor) -> Drawings[S]:
+def begin(study: Study, pool: Executor) -> Drawings:
     """Begin to draw; take the figures with ``finish()``."""
     numbers = range(len(list(figures(study))))
-    return Drawings(study, figures, [pool.submit(draw, study, figures, n) for n in numbers])
+    return Drawings(study, [pool.submit(draw, study, n) for n in numbers])
 
 
 def _ready() -> None:
-    """Nothing: what matters is that this module was imported."""
+    """Do nothing: importing this module is the point."""
 
 
-def draw[S](study: S, figures: Maker[S], number: int) -> Drawn:
-    """Figure ``number`` of the report."""
+def draw(study: Study, number: int) -> Drawn:
+    """Draw figure ``number`` of the report."""
     item = list(figures(study))[number]
     figure = item.draw()
     svg = plots.to_svg_string(figure)

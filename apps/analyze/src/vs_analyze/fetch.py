@@ -19,6 +19,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pooch
+import vs_logging as vslog
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -307,11 +308,9 @@ def _read_sums(path: Path) -> dict[str, str]:
 
 
 def _write_sums(path: Path, sums: Mapping[str, str]) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    draft.write_text(
-        "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8"
-    )
-    draft.replace(path)
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    with vslog.whole_file(path) as temporary:
+        temporary.write_text(lines, encoding="utf-8")
 
 
 @contextmanager

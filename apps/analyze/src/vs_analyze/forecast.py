@@ -1,125 +1,172 @@
-"""What the laws say about a σ that was not run, and how a run there compares."""
+"""Predictions at a place that was not run: what the laws say, which configuration to run, how it compares."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import vs_laws as laws
+from vs_laws import Estimate
 
-from vs_analyze.book import Sampled, TaskLaws
 from vs_analyze.evaluate import Check
+from vs_analyze.laws_file import TaskLaws
 from vs_analyze.measure import measure
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.settings import Settings
 
+NEAR = 2.0
+"""Factor by which hyperparameters that are to be run may leave those of the grid."""
+
 
 @dataclass(frozen=True)
 class LevelForecast:
-    """One level at the forecast's σ.
+    """One level at the forecast's place.
 
     Attributes:
         level: normalised return.
         data: D_J, env steps.
-        verdict: what the data say about the level's law.
-        reason: why.
+        verdict: of the level's law.
+        reason: the sentence behind it.
     """
 
     level: float
-    data: laws.Estimate
+    data: Estimate
     verdict: str
     reason: str
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """One task at a σ that was not run; intervals are percentiles over the study's bootstraps.
+    """One task at a place that was not run; intervals are percentiles over the study's bootstraps.
 
     Attributes:
-        sigma: σ, updates per env step.
-        batch_size: B*(σ).
-        learning_rate: η*(σ).
-        levels: D_J(σ) at every level with a law.
+        place: by axis of the laws.
+        critic_params: N there.
+        action_repeat: env steps per decision of the agent.
+        batch_size: B* there.
+        learning_rate: η* there; None where no law of it was fitted.
+        levels: D_J at every level with a law.
         unsupported: name, verdict and reason of every law that the data do not support.
     """
 
     env: str
-    sigma: float
-    critic_params: int
-    batch_size: laws.Estimate
-    learning_rate: laws.Estimate
+    place: Mapping[str, Any]
+    critic_params: float
+    action_repeat: int
+    batch_size: Estimate
+    learning_rate: Estimate | None
     levels: tuple[LevelForecast, ...]
     unsupported: tuple[tuple[str, str, str], ...]
 
+    @property
+    def utd(self) -> float:
+        """σ of the forecast."""
+        return self.place["sigma"]
 
-def forecast(task: TaskLaws, sigma: float) -> Forecast:
-    """Predict hyperparameters and data of one task at ``sigma``."""
-    if not 0 < sigma < float("inf"):
-        raise AnalysisError(f"utd {sigma:g}: expected a positive number")
 
-    def at(sampled: Sampled[Any]) -> laws.Estimate:
-        value = float(np.squeeze(sampled.law(sigma)))
-        return laws.Estimate.from_samples(value, sampled.samples(sigma))
+def forecast(task: TaskLaws, utd: float, critic_params: float | None = None) -> Forecast:
+    """Predict hyperparameters and data of one task.
 
-    named: list[tuple[str, Sampled[Any]]] = [
-        ("the batch size", task.batch_size),
-        ("the learning rate", task.learning_rate),
-    ]
-    named += [(f"the data law at level {entry.level:.4g}", entry.data) for entry in task.levels]
+    Args:
+        task: its laws.
+        utd: σ.
+        critic_params: N, for laws over it.
+
+    Raises:
+        AnalysisError: a coordinate is missing or not positive.
+    """
+    place = task.place(utd, critic_params)
+    named = [("the batch size", task.batch_size)]
+    if task.learning_rate is not None:
+        named.append(("the learning rate", task.learning_rate))
+    named += [(f"the data law at level {level:.4g}", fit) for level, fit in task.levels.items()]
     return Forecast(
         env=task.env,
-        sigma=sigma,
-        critic_params=task.critic_params,
-        batch_size=at(task.batch_size),
-        learning_rate=at(task.learning_rate),
+        place=place,
+        critic_params=float(place.get("critic_params", task.critic_params or np.nan)),
+        action_repeat=task.action_repeat,
+        batch_size=task.batch_size.predict(**place),
+        learning_rate=None if task.learning_rate is None else task.learning_rate.predict(**place),
         levels=tuple(
-            LevelForecast(e.level, at(e.data), e.data.verdict, e.data.reason) for e in task.levels
+            LevelForecast(level, fit.predict(**place), str(fit.verdict), fit.reason)
+            for level, fit in task.levels.items()
         ),
         unsupported=tuple(
-            (name, sampled.verdict, sampled.reason)
-            for name, sampled in named
-            if sampled.verdict != "supported"
+            (name, str(fit.verdict), fit.reason) for name, fit in named if not fit.supported
         ),
     )
 
 
 def compare(predicted: Forecast, run: Run, settings: Settings) -> list[Check]:
-    """Set a run at the forecast's σ beside it: D_J and C_J at every level that the run reaches.
+    """Set a run at the forecast's place beside it: D_J and C_J at every level that the run reaches.
 
-    C_J is 10·N·B·σ·D_J on both sides, with the batch size that was run.
+    C_J is counted with the batch size that was run, on both sides.
 
     Raises:
-        AnalysisError: if the run is of another task or σ.
+        AnalysisError: if the run is of another task or place.
     """
-    if (run.env, run.utd) != (predicted.env, predicted.sigma):
+    if (run.env, run.utd) != (predicted.env, predicted.utd):
         raise AnalysisError(
-            f"the run is {run.label}; expected {predicted.env} at utd {predicted.sigma:g}"
+            f"the run is {run.label}; expected {predicted.env} at utd {predicted.utd:g}"
         )
-    (cell,) = measure([run], settings, np.random.default_rng(settings.seed))
-    per_step = float(laws.update_flops(predicted.critic_params, run.batch_size)) * run.utd
-    checks = []
-    for entry in predicted.levels:
-        index = settings.levels.index(entry.level)
-        if not np.isfinite(cell.data[index]):
-            continue
-        measured = laws.Estimate.from_samples(float(cell.data[index]), cell.samples[:, index])
-        for name, factor in (("data", 1.0), ("compute", per_step)):
-            checks.append(
-                Check(
-                    run.env,
-                    name,
-                    f"utd {run.utd:g}",
-                    entry.level,
-                    _times(measured, factor),
-                    {"law": _times(entry.data, factor)},
-                )
-            )
-    return checks
+    levels = [entry.level for entry in predicted.levels]
+    (cell,) = measure(
+        [run], {run.env: levels}, bootstraps=settings.bootstraps,
+        rng=np.random.default_rng(settings.seed),
+    )  # fmt: skip
+    per_step = float(
+        laws.flops_per_step(
+            sigma=run.utd, critic_params=predicted.critic_params, batch_size=run.batch_size,
+            action_repeat=predicted.action_repeat,
+        )
+    )  # fmt: skip
+    return [
+        Check(
+            run.env, name, predicted.place, entry.level, entry.level == levels[-1],
+            cell.at(index).times(factor), {"law": entry.data.times(factor)},
+        )
+        for index, entry in enumerate(predicted.levels)
+        if np.isfinite(cell.data[index])
+        for name, factor in (("data", 1.0), ("compute", per_step))
+    ]  # fmt: skip
 
 
-def _times(estimate: laws.Estimate, factor: float) -> laws.Estimate:
-    return laws.Estimate(
-        estimate.value * factor,
-        estimate.low * factor,
-        estimate.high * factor,
-        estimate.std_error * factor,
+def price_of_a_step(runs: Sequence[Run]) -> float:
+    """Return δ: the cost of an update at the grid's middle batch size, in FLOPs.
+
+    So at σ = 1 data and compute weigh alike. The papers' δ would make the data of a small network all
+    that counts.
+
+    Raises:
+        AnalysisError: the runs do not record their parameter count.
+    """
+    params = [run.critic_params for run in runs if run.critic_params is not None]
+    if not params:
+        raise AnalysisError("the runs do not record critic_params; expected those of vs-train")
+    batch = float(np.exp(np.mean(np.log(sorted({run.batch_size for run in runs})))))
+    return float(
+        laws.flops_per_step(sigma=1.0, critic_params=float(np.median(params)), batch_size=batch)
     )
+
+
+def near(value: float, seen: Sequence[float]) -> float:
+    """Return a hyperparameter within a factor `NEAR` of those that were run; their mean where unknown."""
+    if not np.isfinite(value):
+        return float(np.exp(np.mean(np.log(sorted(set(seen))))))
+    return float(np.clip(value, min(seen) / NEAR, max(seen) * NEAR))
+
+
+def configuration(
+    predicted: Forecast, runs: Sequence[Run], *, multiple: int = 8
+) -> tuple[int, float]:
+    """Return the batch size and the learning rate to run at a forecast's place.
+
+    Args:
+        predicted: the forecast.
+        runs: those behind the laws; hyperparameters stay near theirs.
+        multiple: the batch size is a multiple of it.
+    """
+    rate = np.nan if predicted.learning_rate is None else predicted.learning_rate.value
+    batch = near(predicted.batch_size.value, [run.batch_size for run in runs])
+    size = max(multiple, int(laws.grid.round_batch_size(batch, to=multiple)))
+    return size, float(f"{near(rate, [run.learning_rate for run in runs]):.3g}")

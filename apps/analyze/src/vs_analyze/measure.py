@@ -1,16 +1,20 @@
 """From learning curves to D_J: the env steps to each level, with their bootstrap."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import vs_isotonic as iso
+import vs_laws as laws
 from numpy.typing import NDArray
 
 from vs_analyze.runs import AnalysisError, Run
-from vs_analyze.settings import Settings
 
 type Floats = NDArray[np.float64]
+type Place = tuple[float, ...]
+"""σ, or (σ, N), of a run."""
+type Target = Callable[[str, Place], tuple[float, float]]
+"""(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,15 @@ class Cell:
 
     Attributes:
         data: env steps to each level, shape (J,); ``inf`` where the mean curve never gets there.
-        samples: the same for K bootstraps over seeds, shape (K, J).
+        draws: the same for K bootstraps over seeds, shape (K, J).
         last_step: env step that a censored entry is censored at, shape (J,); it depends on the level
             where seeds stopped on success.
-        seeds: how many seeds are in the mean at the crossing (at ``last_step`` where censored),
-            shape (J,).
+        seeds: number of seeds in the mean at the crossing (at ``last_step`` where censored), (J,).
     """
 
     run: Run
     data: Floats
-    samples: Floats
+    draws: Floats
     last_step: Floats
     seeds: NDArray[np.int64]
 
@@ -37,84 +40,117 @@ class Cell:
         """σ of the run."""
         return self.run.utd
 
+    @property
+    def params(self) -> float:
+        """N of the run; NaN where the table does not record it."""
+        return float(self.run.critic_params or np.nan)
 
-def with_levels(settings: Settings, runs: Sequence[Run]) -> Settings:
-    """The settings with their levels filled in by `reachable_levels` where none were given."""
-    return settings if settings.levels else replace(settings, levels=reachable_levels(runs))
+    def place(self, axes: Sequence[str]) -> Place:
+        """Return the run's place on the axes of a study."""
+        return (self.utd, self.params)[: len(axes)]
 
-
-def reachable_levels(runs: Sequence[Run]) -> tuple[float, ...]:
-    """Eleven levels that the curves can speak about, as paper 2 chooses them (base to worst run).
-
-    The highest is nine tenths of what half of the configurations reach at the task and σ where that
-    is hardest (at most 800, paper 1's level; rounded down to a multiple of 10); the lowest is 3/8
-    of it. The tenth keeps most bootstraps from being censored there.
-    """
-    finals: dict[tuple[str, float], list[float]] = {}
-    for run in runs:
-        fit = iso.isotonic_regression(run.mean())
-        finals.setdefault((run.env, run.utd), []).append(float(fit[-1]))
-    (env, utd), worst = min(
-        ((key, float(np.median(values))) for key, values in finals.items()),
-        key=lambda item: item[1],
-    )
-    if worst < 12:  # below, the levels would be 0
-        raise AnalysisError(
-            f"{env} at utd {utd:g}: half of the configurations end below a normalised return of 12 "
-            f"({worst:.3g}; 1000 = optimal), so no level can be compared; run longer or give --levels"
-        )
-    top = min(800.0, np.floor(0.09 * worst) * 10)
-    return tuple(np.round(np.linspace(0.375 * top, top, 11), 6).tolist())
+    def at(self, index: int) -> laws.Estimate:
+        """Return the env steps to a level, with the interval over seeds."""
+        return laws.Estimate.from_draws(float(self.data[index]), self.draws[:, index])
 
 
-def measure(runs: Sequence[Run], settings: Settings, rng: np.random.Generator) -> list[Cell]:
-    """Crossings of every run at every level, and of K bootstraps over its seeds.
+def measure(
+    runs: Sequence[Run],
+    levels: Mapping[str, Sequence[float]],
+    *,
+    bootstraps: int,
+    rng: np.random.Generator,
+) -> list[Cell]:
+    """Return the crossings of every run at the levels of its task, and of bootstraps over its seeds.
 
     One independent stream per run, so adding a run does not change the draws of those before it.
     """
-    levels = np.asarray(settings.levels, float)
     cells = []
     for run, stream in zip(runs, rng.spawn(len(runs)), strict=True):
-        point = iso.mean_crossings(run.steps, run.returns, levels, stopped=run.stopped)
+        wanted = np.asarray(levels[run.env], float)
+        point = iso.mean_crossings(run.steps, run.returns, wanted, stopped=run.stopped)
         boot = iso.bootstrap_crossings(
-            run.steps, run.returns, levels, bootstraps=settings.bootstraps, rng=stream,
-            stopped=run.stopped,
-        )  # fmt: skip
-        last = np.broadcast_to(point.last_step, levels.shape).copy()
+            run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped
+        )
+        last = np.broadcast_to(point.last_step, wanted.shape).copy()
         cells.append(Cell(run, point.step, boot.step, last, np.asarray(point.seeds)))
     return cells
 
 
+def by_place(cells: Sequence[Cell], axes: Sequence[str]) -> dict[tuple[str, Place], list[Cell]]:
+    """Return the cells of each (env, place), sorted."""
+    found: dict[tuple[str, Place], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.run.env, cell.place(axes)), []).append(cell)
+    return dict(sorted(found.items(), key=lambda item: item[0]))
+
+
 @dataclass(frozen=True)
 class Grid:
-    """D_J over learning rate × batch size at one task and σ, at one level.
+    """D_J over learning rate × batch size at one task and place, at one level.
 
     Attributes:
         data: shape (n_eta, n_B); ``inf`` censored, NaN not run.
-        samples: shape (K, n_eta, n_B).
+        draws: shape (K, n_eta, n_B).
     """
 
     env: str
-    utd: float
+    place: Place
     learning_rates: Floats
     batch_sizes: Floats
     data: Floats
-    samples: Floats
+    draws: Floats
+
+    @property
+    def utd(self) -> float:
+        """σ of the grid."""
+        return self.place[0]
 
 
-def grids(cells: Sequence[Cell], level: int) -> list[Grid]:
-    """Arrange cells into one grid per (env, σ), sorted; ``level`` is an index into the levels."""
-    found = []
-    for env, utd in sorted({(cell.run.env, cell.utd) for cell in cells}):
-        here = [cell for cell in cells if (cell.run.env, cell.utd) == (env, utd)]
-        rates = np.unique([cell.run.learning_rate for cell in here])
-        batches = np.unique([float(cell.run.batch_size) for cell in here])
-        data = np.full((len(rates), len(batches)), np.nan)
-        samples = np.full((here[0].samples.shape[0], *data.shape), np.nan)
-        for cell in here:
-            i = np.searchsorted(rates, cell.run.learning_rate)
-            j = np.searchsorted(batches, float(cell.run.batch_size))
-            data[i, j] = cell.data[level]
-            samples[:, i, j] = cell.samples[:, level]
-        found.append(Grid(env, utd, rates, batches, data, samples))
+def grid(env: str, place: Place, cells: Sequence[Cell], level: int) -> Grid:
+    """Arrange the cells of one place into a grid; ``level`` is an index into the levels."""
+    rates = np.unique([cell.run.learning_rate for cell in cells])
+    batches = np.unique([float(cell.run.batch_size) for cell in cells])
+    data = np.full((len(rates), len(batches)), np.nan)
+    draws = np.full((len(cells[0].draws), *data.shape), np.nan)
+    for cell in cells:
+        i = np.searchsorted(rates, cell.run.learning_rate)
+        j = np.searchsorted(batches, float(cell.run.batch_size))
+        data[i, j] = cell.data[level]
+        draws[:, i, j] = cell.draws[:, level]
+    return Grid(env, place, rates, batches, data, draws)
+
+
+def only_cells(cells: Sequence[Cell], axes: Sequence[str]) -> dict[str, list[Cell]]:
+    """Return cells by env, sorted by place; every (env, place) must have been run at one configuration.
+
+    Raises:
+        AnalysisError: an (env, place) has several configurations.
+    """
+    found: dict[str, list[Cell]] = {}
+    for (env, _), here in by_place(cells, axes).items():
+        if len(here) > 1:
+            raise AnalysisError(
+                f"fitted runs: {env} has several configurations at utd {here[0].utd:g}; "
+                "expected one per task and utd (give a grid as the table itself)"
+            )
+        found.setdefault(env, []).append(here[0])
+    return found
+
+
+def nearest_cells(
+    cells: Sequence[Cell], axes: Sequence[str], target: Target
+) -> dict[str, list[Cell]]:
+    """Return, at each (env, place), the cell nearest to the target hyperparameters, in log distance."""
+    found: dict[str, list[Cell]] = {}
+    for (env, place), here in by_place(cells, axes).items():
+        batch_size, rate = target(env, place)
+        index = laws.grid.nearest(
+            {
+                "batch_size": [cell.run.batch_size for cell in here],
+                "learning_rate": [cell.run.learning_rate for cell in here],
+            },
+            {"batch_size": batch_size, "learning_rate": rate},
+        )
+        found.setdefault(env, []).append(here[int(index)])
     return found

@@ -1,28 +1,29 @@
-"""From laws to a decision: σ, B, η to run, and the data, compute and budget it will cost."""
+"""From laws to a decision: σ, N, B and η to run, and the data, compute and budget it will cost."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import vs_laws as laws
-from numpy.typing import NDArray
+from vs_laws import Allocation, Estimate
 
-from vs_analyze.book import TaskLaws
-from vs_analyze.runs import AnalysisError
-from vs_analyze.study import compute_laws
+from vs_analyze.laws_file import TaskLaws
+from vs_analyze.runs import AnalysisError, shape_of
 
-type Floats = NDArray[np.float64]
+REACH = {"sigma": 2.0, "critic_params": 4.0}
+"""Factor by which a recommendation may leave the places that were run: 2 in σ, and 2 in width."""
 
-REACH = 2.0
-"""How far past the smallest and largest σ that were run a recommendation goes."""
+LABELS = {"sigma": "utd", "critic_params": "critic_params"}
+"""Names of the axes in the run table."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is given: one of a target level, a budget, or a limit on data or compute.
+    """The given: one of a target level, a budget, or a limit on data or compute.
 
-    With a limit on data or compute, ``level`` says what it is spent on; by default the highest
-    fitted level that it reaches.
+    With a limit on data or compute, ``level`` says what it is spent on; by default the highest fitted
+    level that it reaches.
     """
 
     level: float | None = None
@@ -53,62 +54,102 @@ class Question:
         return f"{goal} at the least C + delta*D"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """What to run, and what to expect of it.
+    """A configuration to run, and what to expect of it.
 
-    ``utd`` has the interval of the optimum over bootstraps. The other quantities are those of a run
-    *at the recommended utd*, with the interval of the laws there.
+    ``utd`` and ``critic_params`` have the intervals of the optimum over bootstraps (none where N is no
+    axis of the laws). The other quantities are those of a run *at the recommended place*, with the
+    interval of the laws there.
+
+    Attributes:
+        batch_size_rounded: the batch size to run.
+        learning_rate: η*; None where no law of it was fitted.
+        learning_rates: of the runs.
+        width: critic width of that many parameters, between those run; None when not known.
+        depth: the critic depth that ``width`` is for; None when not known.
+        edges: the axes on which the optimum is at or beyond the edge of what was run.
+        growth: which resource to grow next; empty over utd alone.
     """
 
     env: str
     question: str
-    level: laws.Estimate
-    utd: laws.Estimate
-    batch_size: laws.Estimate
+    level: Estimate
+    utd: Estimate
+    critic_params: Estimate
+    width: float | None
+    depth: int | None
+    batch_size: Estimate
     batch_size_rounded: int
-    learning_rate: laws.Estimate
-    data: laws.Estimate
-    compute: laws.Estimate
-    budget: laws.Estimate
+    learning_rate: Estimate | None
+    learning_rates: tuple[float, ...]
+    data: Estimate
+    compute: Estimate
+    budget: Estimate
     delta: float
-    critic_params: int
     where: str
+    edges: tuple[str, ...]
+    growth: str
     warnings: tuple[str, ...]
 
+    @property
+    def shape(self) -> str:
+        """The critic's width, and its depth where that is known."""
+        return shape_of(self.width, self.depth)
+
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return everything as JSON-able values."""
         return {
-            name: value.to_dict() if isinstance(value, laws.Estimate) else value
+            name: value.to_dict() if isinstance(value, Estimate) else value
             for name, value in vars(self).items()
         }
 
     def __str__(self) -> str:
-        rows = [
-            ("level J", self.level, "normalised return"),
-            ("utd", self.utd, "updates per env step"),
-            ("batch size", self.batch_size, f"-> run {self.batch_size_rounded}"),
-            ("learning rate", self.learning_rate, ""),
-            ("data", self.data, "env steps"),
-            ("compute", self.compute, "FLOPs"),
-            ("budget", self.budget, f"FLOPs, delta = {self.delta:.3g} per env step"),
-        ]
+        rows = [("level J", self.level, "normalised return"),
+                ("utd", self.utd, "updates per env step")]  # fmt: skip
+        if self.width is not None or self.growth:
+            wide = f"-> width {self.shape}" if self.shape else ""
+            rows.append(("critic params", self.critic_params, wide))
+        rows.append(("batch size", self.batch_size, f"-> run {self.batch_size_rounded}"))
+        if self.learning_rate is not None:
+            rows.append(("learning rate", self.learning_rate, ""))
+        rows += [("data", self.data, "env steps"), ("compute", self.compute, "FLOPs"),
+                 ("budget", self.budget, f"FLOPs, delta = {self.delta:.3g} per env step")]  # fmt: skip
         lines = [f"{self.env}: {self.question}  ({self.where})"]
-        lines += [
-            f"  {name:<14} {e.value:>10.4g}  [{e.low:.4g}, {e.high:.4g}]  {unit}".rstrip()
-            for name, e, unit in rows
-        ]
+        lines += [f"  {name:<14} {e.value:>10.4g}  {_interval(e)}  {unit}".rstrip()
+                  for name, e, unit in rows]  # fmt: skip
+        if self.learning_rate is None:
+            rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
+            lines.append(f"  {'learning rate':<14} {rates}, as in the runs")
+        lines += [f"  > {self.growth}"] if self.growth else []
         return "\n".join(lines + [f"  ! {warning}" for warning in self.warnings])
+
+
+def _interval(estimate: Estimate) -> str:
+    if np.isnan(estimate.low):
+        return "(no interval)"
+    return f"[{estimate.low:.4g}, {estimate.high:.4g}]"
+
+
+@dataclass
+class _Answer:
+    """A place with its bootstraps, before it is described."""
+
+    level: Estimate
+    at: float
+    place: dict[str, Estimate]
+    where: str
+    warnings: list[str] = field(default_factory=list)
 
 
 def recommend(
     task: TaskLaws, question: Question, *, delta: float | None = None, batch_size_multiple: int = 16
 ) -> Recommendation:
-    """Answer a question from a task's laws, with σ at most a factor `REACH` past the runs.
+    """Answer a question from a task's laws, at most a factor `REACH` past the runs.
 
     Args:
         task: the laws of one task (``laws.json``).
-        question: what is given.
+        question: the given.
         delta: price of an env step in FLOPs; by default the task's.
         batch_size_multiple: the batch size to run is rounded to a multiple of this.
 
@@ -117,75 +158,68 @@ def recommend(
     """
     price = task.delta if delta is None else delta
     if question.budget is not None:
-        return _for_budget(task, question, question.budget, price, batch_size_multiple)
-    if question.level is not None:
-        found = _solve(_at_level(task, question.level), question, price)
-        level = question.level
+        answer = _for_budget(task, question.budget, price)
     else:
-        solved = [
-            (entry.level, _solve(_at_level(task, entry.level), question, price))
-            for entry in task.levels
-        ]
-        reached = [(level, found) for level, found in solved if found.feasible.item()]
-        if not reached:
+        answer = _for_level(task, question, price)
+    return _describe(task, question, answer, price, batch_size_multiple)
+
+
+def reach(task: TaskLaws) -> dict[str, tuple[float, float]]:
+    """Return the places that the data can speak for: those that were run, and a factor beyond."""
+    return {axis: (a / REACH[axis], b * REACH[axis]) for axis, (a, b) in task.ranges.items()}
+
+
+def _solve(task: TaskLaws, levels: list[float], question: Question, delta: float) -> Allocation:
+    """Return the question's answer at some levels, with its bootstraps."""
+    cost, within = task.cost(levels), reach(task)
+    if question.max_data is not None:
+        return laws.allocate(cost, max_data=question.max_data, delta=delta, within=within)
+    if question.max_compute is not None:
+        return laws.allocate(cost, max_compute=question.max_compute, delta=delta, within=within)
+    return laws.allocate(cost, delta=delta, within=within)
+
+
+def _for_level(task: TaskLaws, question: Question, delta: float) -> _Answer:
+    """Return the answer at the level asked about, by default the highest that the limit reaches."""
+    levels = list(task.levels)
+    if question.level is not None:
+        task.level(question.level)
+        levels = [level for level in levels if np.isclose(level, question.level)]
+    found = _solve(task, levels, question, delta)
+    reached = np.flatnonzero(found.feasible)
+    if reached.size == 0:
+        if question.level is None:
             raise AnalysisError(
-                f"{task.env}: not even level {task.levels[0].level:g} is within that limit: {question}"
+                f"{task.env}: not even level {levels[0]:g} is within that limit: {question}"
             )
-        level, found = reached[-1]
-    if not found.feasible.item():
-        low, high = _limits(task)
-        raise AnalysisError(
-            f"{task.env}: no utd between {low:g} and {high:g} (a factor {REACH:g} beyond the runs) "
-            f"meets the limit: {question}"
+        spans = ", ".join(
+            f"{LABELS[axis]} between {a:g} and {b:g}" for axis, (a, b) in reach(task).items()
         )
-    chosen = _at_level(task, level)
-    share = found.feasible_share
+        raise AnalysisError(
+            f"{task.env}: no {spans} (within reach of the runs) meets the limit: {question}"
+        )
+    top = int(reached[-1])
     warnings = []
-    if share < 1:
+    draws = found.draws
+    if draws is not None and (share := float(draws.feasible[:, top].mean())) < 1:
         warnings.append(
             f"{1 - share:.0%} of bootstraps have no answer: a run of theirs does not reach the level, "
-            "or no utd meets the limit"
+            "or no place meets the limit"
         )
-    return _describe(
-        task, chosen, question, laws.Estimate(level, level, level, 0.0), found.estimate("sigma"),
-        str(found.where.item()), price, batch_size_multiple, warnings,
-    )  # fmt: skip
+    level = levels[top]
+    place = {
+        axis: Estimate(float(values[top])) if draws is None
+        else Estimate.from_draws(float(values[top]), draws.places[axis][:, top])
+        for axis, values in found.places.items()
+    }  # fmt: skip
+    exact = Estimate(level, level, level, 0.0)
+    return _Answer(exact, level, place, str(found.where[top]), warnings)
 
 
-def _at_level(task: TaskLaws, level: float) -> TaskLaws:
-    return replace(task, levels=(task.level(level),))
-
-
-def _limits(task: TaskLaws) -> tuple[float, float]:
-    """The σ that the data can speak for: those that were run, and a factor `REACH` beyond."""
-    return task.sigma_low / REACH, task.sigma_high * REACH
-
-
-def _solve(task: TaskLaws, question: Question, delta: float) -> laws.Allocation:
-    """The question at the one level of ``task``, on the fit and on every bootstrap."""
-    law, samples = compute_laws(task)
-    limits = _limits(task)
-    if question.max_data is not None:
-        point, draws = (
-            laws.least_compute(each, question.max_data, limits=limits, delta=delta)
-            for each in (law, samples)
-        )
-    elif question.max_compute is not None:
-        point, draws = (
-            laws.least_data(each, question.max_compute, limits=limits, delta=delta)
-            for each in (law, samples)
-        )
-    else:
-        point, draws = (laws.least_budget(each, delta, limits=limits) for each in (law, samples))
-    return point.with_samples(draws)
-
-
-def _for_budget(
-    task: TaskLaws, question: Question, budget: float, delta: float, multiple: int
-) -> Recommendation:
-    law, samples = compute_laws(task)
-    levels = [entry.level for entry in task.levels]
-    optimum = laws.least_budget(law, delta, limits=_limits(task))
+def _for_budget(task: TaskLaws, budget: float, delta: float) -> _Answer:
+    """Return the best level that a budget pays for."""
+    levels = list(task.levels)
+    optimum = laws.allocate(task.cost(), delta=delta, within=reach(task))
     best = laws.best_level(levels, optimum, budget, delta=delta)
     level = float(best.level)
     if np.isnan(level):
@@ -193,89 +227,114 @@ def _for_budget(
             f"{task.env}: a budget of {budget:.4g} FLOPs does not reach level {levels[0]:g}, "
             f"which needs {np.nanmin(optimum.budget):.4g}"
         )
-    draws = laws.best_level(
-        levels, laws.least_budget(samples, delta, limits=_limits(task)), budget, delta=delta
-    )
+    draws = None
+    if optimum.draws is not None:
+        draws = laws.best_level(levels, optimum.draws, budget, delta=delta)
     warnings = []
     if bool(best.out_of_range):
         warnings.append(
             f"the budget exceeds what the highest fitted level needs; level {levels[-1]:g} is given"
         )
-    below = float(np.isnan(draws.level).mean())
-    if below:
+    if draws is not None and (below := float(np.isnan(draws.level).mean())):
         warnings.append(f"in {below:.0%} of bootstraps the budget does not reach the lowest level")
-    upper = next(entry.level for entry in task.levels if entry.level >= level - 1e-9)
+    upper = next(entry for entry in levels if entry >= level - 1e-9)
     if upper > level:
         warnings.append(
             f"D and C are those of level {upper:g}, the next fitted one: an upper bound"
         )
-    return _describe(
-        task, _at_level(task, upper), question, laws.Estimate.from_samples(level, draws.level),
-        laws.Estimate.from_samples(float(best.sigma), draws.sigma), "interior", delta, multiple,
-        warnings,
-    )  # fmt: skip
+
+    def estimate(value: Any, several: Any) -> Estimate:
+        return (
+            Estimate(float(value))
+            if several is None
+            else Estimate.from_draws(float(value), several)
+        )
+
+    place = {
+        axis: estimate(value, None if draws is None else draws.places[axis])
+        for axis, value in best.places.items()
+    }
+    found = estimate(level, None if draws is None else draws.level)
+    return _Answer(found, upper, place, laws.Where.INTERIOR, warnings)
 
 
 def _describe(
-    task: TaskLaws,
-    chosen: TaskLaws,
-    question: Question,
-    level: laws.Estimate,
-    utd: laws.Estimate,
-    where: str,
-    delta: float,
-    multiple: int,
-    warnings: list[str],
+    task: TaskLaws, question: Question, answer: _Answer, delta: float, multiple: int
 ) -> Recommendation:
-    law, samples = compute_laws(chosen)
-    sigma = utd.value
-
-    def at(value: Any, draws: Any) -> laws.Estimate:
-        return laws.Estimate.from_samples(float(np.squeeze(value(sigma))), draws(sigma))
-
-    data, compute = at(law.data, samples.data), at(law, samples)
-    budget = laws.Estimate.from_samples(
-        compute.value + delta * data.value, samples(sigma) + delta * samples.data(sigma)
-    )
-    batch_size = at(task.batch_size.law, task.batch_size.samples)
-    verdicts = [
-        ("batch size", task.batch_size),
-        ("learning rate", task.learning_rate),
-        (f"data law at level {chosen.levels[0].level:g}", chosen.levels[0].data),
-    ]
-    warnings = [
-        *warnings,
-        *(
-            f"the {name} is {s.verdict}: {s.reason}"
-            for name, s in verdicts
-            if s.verdict != "supported"
-        ),
-    ]
-    low, high = _limits(task)
-    if np.isclose(sigma, low) or np.isclose(sigma, high):
-        where = laws.Where.EDGE
-        warnings.append(
-            f"the laws put the optimum at or beyond utd {sigma:g}, a factor {REACH:g} past the runs "
-            f"({task.sigma_low:g} to {task.sigma_high:g}), where they are not followed: run more there"
-        )
-    elif not task.sigma_low * (1 - 1e-9) <= sigma <= task.sigma_high * (1 + 1e-9):
-        warnings.append(
-            f"utd {sigma:.3g} lies outside the runs ({task.sigma_low:g} to {task.sigma_high:g}): "
-            "an extrapolation"
-        )
+    """Return the recommendation of an answer: the laws there, and what a reader must know."""
+    at = {axis: estimate.value for axis, estimate in answer.place.items()}
+    fit, cost = task.level(answer.at), task.cost([answer.at])
+    data, compute = fit.predict(**at), _at(cost, at, lambda c: c(**at))
+    budget = _at(cost, at, lambda c: c(**at) + delta * c.steps(**at))
+    batch_size = task.batch_size.predict(**at)
+    rate = None if task.learning_rate is None else task.learning_rate.predict(**at)
+    warnings = [*answer.warnings, *_doubts(task, answer.at)]
+    where, edges = _place_words(task, at, answer.where, warnings)
+    exact = task.critic_params
+    params = answer.place.get("critic_params") or Estimate(exact, exact, exact, 0.0)
     return Recommendation(
         env=task.env,
         question=str(question),
-        level=level,
-        utd=utd,
+        level=answer.level,
+        utd=answer.place["sigma"],
+        critic_params=params,
+        width=laws.grid.width_of(params.value, task.widths),
+        depth=task.depth,
         batch_size=batch_size,
-        batch_size_rounded=int(laws.round_batch_size(batch_size.value, to=multiple)),
-        learning_rate=at(task.learning_rate.law, task.learning_rate.samples),
+        batch_size_rounded=int(laws.grid.round_batch_size(batch_size.value, to=multiple)),
+        learning_rate=rate,
+        learning_rates=task.learning_rates,
         data=data,
         compute=compute,
         budget=budget,
         delta=delta,
-        critic_params=task.critic_params,
         where=where,
+        edges=edges,
+        growth=task.growth,
         warnings=tuple(warnings),
     )
+
+
+def _at(cost: laws.Cost, place: Mapping[str, float], quantity: Any) -> Estimate:
+    value = float(np.squeeze(quantity(cost)))
+    if cost.draws is None:
+        return Estimate(value)
+    return Estimate.from_draws(value, np.ravel(quantity(cost.draws)))
+
+
+def _doubts(task: TaskLaws, level: float) -> list[str]:
+    """Return a warning for every law that is not supported, or has no interval."""
+    named = [("batch size", task.batch_size), (f"data law at level {level:g}", task.level(level))]
+    if task.learning_rate is not None:
+        named.insert(1, ("learning rate", task.learning_rate))
+    found = [
+        f"the {name} is {fit.verdict}: {fit.reason}" for name, fit in named if not fit.supported
+    ]
+    if task.batch_size.draws is None:
+        found.append(
+            "the batch size has no interval over seeds: it is that of the runs, or a constant"
+        )
+    return found
+
+
+def _place_words(
+    task: TaskLaws, at: Mapping[str, float], where: str, warnings: list[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return where the optimum lies and the axes at an edge; add what a reader must know of it."""
+    edges = []
+    for axis, value in at.items():
+        (low, high), name, factor = task.ranges[axis], LABELS[axis], REACH[axis]
+        if low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
+            continue
+        edges.append(name)
+        ran = f"the runs ({low:.4g} to {high:.4g})"
+        if value <= low / factor * (1 + 1e-6) or value >= high * factor * (1 - 1e-6):
+            where = laws.Where.EDGE
+            warnings.append(
+                f"the laws put the optimum at or beyond {name} {value:.4g}, a factor {factor:g} past "
+                f"{ran}, where they are not followed: run more there"
+            )
+        else:
+            where = where if where == laws.Where.EDGE else laws.Where.BEYOND
+            warnings.append(f"{name} {value:.4g} lies outside {ran}: an extrapolation")
+    return str(where), tuple(edges)

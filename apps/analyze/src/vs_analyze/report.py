@@ -2,224 +2,208 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import vs_laws as laws
+import vs_logging as vslog
+import vs_plots as plots
 
-from vs_analyze import drawing
-from vs_analyze.book import SCHEMA, VERSION, jsonable, task_to_dict, write_json
+from vs_analyze import drawing, tables
 from vs_analyze.drawing import Drawn
-from vs_analyze.evaluate import Evaluation, evaluate
-from vs_analyze.figures import figures
-from vs_analyze.recommend import Question, recommend
-from vs_analyze.runs import AnalysisError
-from vs_analyze.study import Study
+from vs_analyze.figures import measured, surface_grid
+from vs_analyze.findings import Findings, find, laws_document, versions
+from vs_analyze.laws_file import jsonable
+from vs_analyze.study import ONE, Study
+from vs_analyze.td_errors import sentences as td_sentences
+
+TURNABLE = 40  # points of the surface that can be turned, each way
 
 
-def laws_document(study: Study, sources: Sequence[str]) -> dict[str, Any]:
-    """What ``laws.json`` holds (schema: `vs_analyze.book`)."""
-    return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "versions": versions(),
-        "sources": list(sources),
-        "settings": vars(study.settings),
-        "notes": study.notes,
-        "tasks": {task.env: task_to_dict(task) for task in study.tasks},
-        "fits": {
-            "batch_size": study.batch_size.fit.to_dict(),
-            "learning_rate": study.learning_rate.fit.to_dict(),
-            "data": [
-                {"level": level, "envs": list(fit.groups), **fit.to_dict()}
-                for level, fit in _data_fits(study)
-            ],
-            "budget": {
-                env: {name: getattr(budget, name).to_dict() for name in ("sigma", "data", "compute")}
-                for env, budget in study.budgets.items()
-            },
-        },
-        "baseline": {
-            env: {"batch_size": study.batch_size.baseline[env],
-                  "learning_rate": study.learning_rate.baseline[env]}
-            for env in study.batch_size.fit.groups
-        },
-    }  # fmt: skip
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that make the numbers."""
-    names = ("vs-analyze", "vs-isotonic", "vs-laws", "vs-logging", "numpy", "scipy", "polars")
-    return {name: metadata.version(name) for name in names}
-
-
-def fit_text(study: Study) -> str:
-    """All fits as a person reads them."""
-    parts = ["B*(σ), best batch size", str(study.batch_size.fit), ""]
-    parts += ["η*(σ), best learning rate", str(study.learning_rate.fit), ""]
-    for level, fit in _data_fits(study):
-        parts += [f"D_J(σ), env steps to level {level:g}", str(fit), ""]
-    for env, budget in study.budgets.items():
-        for name, symbol in (("sigma", "σ*"), ("data", "D*"), ("compute", "C*")):
-            parts += [f"{symbol}(F), {env}", str(getattr(budget, name)), ""]
-    if study.notes:
-        parts += ["notes", *(f"  - {note}" for note in study.notes)]
-    return "\n".join(parts).rstrip()
-
-
-def write_report(study: Study, sources: Sequence[str], folder: Path, *, pool: Executor) -> Path:
+def write_report(study: Study, folder: Path, *, pool: Executor) -> tuple[Path, Findings]:
     """Write ``index.html``, ``laws.json`` and ``figures/*.png, *.svg`` into ``folder``.
 
     The page needs no network and no file beside it. It is written last, and only whole.
 
     Args:
-        study: the analysis; the largest and the smallest σ are held out of it in turn.
-        sources: the tables that were read, for the disclosure.
+        study: the analysis; data are held out of it in turn.
         folder: made when missing.
         pool: where figures are drawn beside this process (`vs_analyze.drawing.second_process`).
 
     Returns:
-        The path of the page.
+        The path of the page, and the findings that it shows.
     """
-    drawings = drawing.begin(study, figures, pool)
-    evaluations, unchecked = _held_out(study)
+    drawings = drawing.begin(study, pool)
+    findings = find(study)
+    turnable, missing = ([], []) if study.axes == ONE else _turnable(study)
     drawn = drawings.finish()
-    context = _context(study, evaluations, unchecked, sources, drawn)
-    return write_page(folder, context, laws_document(study, sources), drawn)
-
-
-def write_page(
-    folder: Path, context: dict[str, Any], document: dict[str, Any], drawn: Sequence[Drawn]
-) -> Path:
-    """Write figures, laws.json and, last and whole, the page; return its path."""
     files = folder / "figures"
     files.mkdir(parents=True, exist_ok=True)
     for figure in drawn:
         (files / f"{figure.name}.png").write_bytes(figure.png)
         (files / f"{figure.name}.svg").write_text(figure.svg, encoding="utf-8")
-    write_json(folder / "laws.json", document)
+    vslog.write_json(folder / "laws.json", jsonable(laws_document(study)))
+    path = folder / "index.html"
+    with vslog.whole_file(path) as temporary:
+        temporary.write_text(_page(findings, drawn, turnable, missing), encoding="utf-8")
+    return path, findings
+
+
+def document(findings: Findings) -> dict[str, Any]:
+    """Return the findings as JSON-able values: the tables of the page, decisions and checks."""
+    shown = _tables(findings)
+    return jsonable(
+        {
+            "tables": {name: [t.to_dict() for t in group] for name, group in shown.items()},
+            "decisions": [decision.to_dict() for decision in findings.decisions],
+            "evaluations": [evaluation.to_dict() for evaluation in findings.evaluations],
+            "notes": findings.notes,
+        }
+    )
+
+
+def _tables(findings: Findings) -> dict[str, list[tables.Table]]:
+    """Return the tables of the page, by section."""
+    study = findings.study
+    both = study.axes != ONE
+    return {
+        "verdicts": [tables.verdicts(study)],
+        "What to run": [tables.recommendations(findings)],
+        "Data": [tables.data_laws(study), tables.steps(study)],
+        "Hyperparameters": [tables.hyperparameters(study)],
+        "Along the budget": [tables.budget(study)],
+        "One axis alone": [tables.alone(study)] if both else [],
+        "Held-out checks": [tables.scores(e) for e in findings.evaluations]
+        + [tables.checks(e) for e in findings.evaluations if not e.paired],
+    }
+
+
+def _turnable(study: Study) -> tuple[list[str], list[str]]:
+    """Return surfaces that can be turned, or the sentence that says what to install."""
+    fragments: list[str] = []
+    for index, task in enumerate(study.tasks):
+        top = list(task.laws.levels)[-1]
+        try:
+            fragments.append(
+                plots.surface_html(
+                    surface_grid(task, top, TURNABLE), div_id=f"surface-{index}",
+                    measured=measured(task, top), title=f"{task.env}, level {top:g}",
+                    include_js=index == 0,
+                )
+            )  # fmt: skip
+        except ImportError:
+            return [], [
+                "Surfaces that can be turned need plotly, which is not installed: "
+                'pip install "vs-plots[html]", then write this report again.'
+            ]
+    return fragments, []
+
+
+def _page(
+    findings: Findings, drawn: Sequence[Drawn], turnable: list[str], missing: list[str]
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vs_analyze", "."), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    page = environment.get_template("report.html.jinja").render(**context)
-    path = folder / "index.html"
-    temporary = folder / "index.html.tmp"
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
-    return path
-
-
-def _held_out(study: Study) -> tuple[list[Evaluation], list[str]]:
-    """The checks that the data allow, and why the others are missing."""
-    evaluations, unchecked = [], []
-    for hold_out in ("largest", "smallest"):
-        try:
-            evaluations.append(evaluate(study, hold_out=hold_out))
-        except AnalysisError as error:
-            unchecked.append(f"no check with the {hold_out} utd held out: {error}")
-    return evaluations, unchecked
-
-
-def _data_fits(study: Study) -> list[tuple[float, laws.Fit]]:
-    """Distinct data-law fits with their level."""
-    return [
-        (level, fit)
-        for level, by_env in study.data_fits.items()
-        for fit in {id(fit): fit for fit in by_env.values()}.values()
-    ]
+    context = _context(findings, drawn, turnable, missing)
+    return environment.get_template("report.html.jinja").render(**context)
 
 
 def _context(
-    study: Study,
-    evaluations: Sequence[Evaluation],
-    unchecked: Sequence[str],
-    sources: Sequence[str],
-    drawn: Sequence[Drawn],
+    findings: Findings, drawn: Sequence[Drawn], turnable: list[str], missing: list[str]
 ) -> dict[str, Any]:
+    study = findings.study
+    shown, at = _tables(findings), tables.arguments(study)
     figure = {
-        item.name: {"svg": inline(item.name, item.svg), "caption": item.caption} for item in drawn
+        item.name: {"svg": _inline(item.name, item.svg), "caption": item.caption} for item in drawn
+    }
+    both = study.axes != ONE
+
+    def section(title: str, text: str, *prefixes: str, **more: Any) -> dict[str, Any]:
+        found = [entry for name, entry in figure.items() if name.startswith(prefixes)]
+        return {
+            "title": title, "text": text, "figures": found if prefixes else [],
+            "tables": shown.get(title, []), "fits": [], **more,
+        }  # fmt: skip
+
+    laws_of = [
+        {"title": f"Fit of D_J({at}) at level {e.level:g}, {', '.join(e.envs)}", "text": str(e.fit)}
+        for e in study.data_fits
+        if e.level in {level for task in study.tasks for level in task.shown_levels()}
+    ]
+    hyper = [{"title": f"Fit of {name}", "text": str(fit)} for name, fit in study.shared.items()]
+    hyper = hyper or [
+        {"title": f"Fit of B*({at}), {t.env}, from {t.batch_size.source}",
+         "text": str(t.batch_size.fit)} for t in study.tasks
+    ]  # fmt: skip
+    said = [f"{t.env}: {sentence}" for t in study.tasks for sentence in tables.sentences(t)]
+    sections = [
+        section(
+            "What to run",
+            "The budget-optimal setting for the lowest, middle and highest level: the place that "
+            "minimises C + δ·D. Intervals are 95 % over seeds.",
+            said=[f"{t.env}: {t.laws.growth}" for t in study.tasks if t.laws.growth],
+        ),
+        section(
+            "Data",
+            "D_J is the first evaluation at which the isotonic fit of the mean over seeds reaches J. A "
+            f"run that never does is censored. The law over {at} is in the {study.settings.form} form.",
+            "learning_curves", "data_law", "compute_law", "frontier_", "contours", "data_along",
+            "compute_along", fits=laws_of, html=turnable, said=missing,
+        ),
+        section(
+            "Hyperparameters",
+            "B* = a/(σ^α·(1 + (b/N)^c)), or a power law where no asymptote is supported."
+            if both
+            else "Averages over bootstraps and over the other hyperparameter "
+            f"({study.settings.mean} mean).",
+            "batch_size", "learning_rate", "grid_", fits=hyper,
+        ),
+        section(
+            "Along the budget",
+            "Over levels J, the place that minimises F = C_J + δ·D_J, with C_J = 10·N·B*·σ·D_J, and the "
+            "power laws of that budget. The largest budgets are held out of the fits.",
+            "budget_", "partition",
+        ),
+        section(
+            "Held-out checks",
+            "Fitted without the held-out data, then compared with them. |Relative error| of every "
+            "predictor; coverage: the share of checks in which the law's 95 % interval and that of the "
+            "measurement overlap. Where places are left out in turn, pairs that some form cannot "
+            "predict are left out for all.",
+        ),
+    ]  # fmt: skip
+    if both:
+        text = (
+            "What scaling σ alone (N fixed at the middle of the runs) or N alone (σ fixed) needs more "
+            "than scaling both. Data: with no more FLOPs than both need; FLOPs: with no more data; "
+            "budget: each at its own best. Medians over levels."
+        )
+        sections.insert(4, section("One axis alone", text, "strategies", said=said))
+    if study.td_errors:
+        sections.append(
+            section(
+                "TD-overfitting",
+                "Training error and error on held-out transitions at the end of training.", "td_",
+                said=[sentence for found in study.td_errors for sentence in td_sentences(found)],
+            )
+        )  # fmt: skip
+    algo, envs = study.tasks[0].laws.algo, ", ".join(task.env for task in study.tasks)
+    over = " over utd and model size" if both else ""
+    return {
+        "title": f"Scaling laws{over}: {algo} on {envs}",
+        "subtitle": f"{len(study.cells)} configurations from {', '.join(study.sources)}; "
+        f"{study.settings.bootstraps} bootstraps over seeds; returns normalised to 1000.",
+        "verdicts": shown["verdicts"][0],
+        "notes": findings.notes,
+        "sections": sections,
+        "checklist": _checklist(findings),
     }
 
-    def shown(*prefixes: str) -> list[dict[str, str]]:
-        return [entry for name, entry in figure.items() if name.startswith(prefixes)]
 
-    kinds = study.chosen[study.tasks[0].env][0].run
-    runs = len(study.cells)
-    envs = ", ".join(study.chosen)
-    top = max(level for level, fits in study.data_fits.items() if fits)
-    return {
-        "title": f"Scaling laws: {kinds.algo} on {envs}",
-        "subtitle": f"{runs} configurations from {', '.join(sources)}; "
-        f"{study.settings.bootstraps} bootstraps over seeds; returns normalised to 1000.",
-        "verdicts": _verdicts(study),
-        "notes": [*study.notes, *unchecked],
-        "sections": [
-            {
-                "title": "What to run",
-                "text": "The budget-optimal setting for the lowest, middle and highest level: the σ "
-                "that minimises C + δ·D. Intervals are 95 % over seeds.",
-                "figures": [],
-                "tables": [_recommendations(study)],
-                "fits": [],
-            },
-            {
-                "title": "Learning curves",
-                "text": "D_J is the first evaluation at which the isotonic fit of the mean over seeds "
-                "reaches J. A run that never does is censored, not dropped.",
-                "figures": shown("learning_curves"),
-                "tables": [_levels_table(study)],
-                "fits": [],
-            },
-            {
-                "title": "Best batch size and learning rate",
-                "text": f"Averages over bootstraps and over the other hyperparameter "
-                f"({study.settings.mean} mean).",
-                "figures": shown("batch_size", "learning_rate", "grid_"),
-                "tables": [_hyperparameters_table(study)],
-                "fits": [
-                    {"title": "Fit of B*(σ)", "text": str(study.batch_size.fit)},
-                    {"title": "Fit of η*(σ)", "text": str(study.learning_rate.fit)},
-                ],
-            },
-            {
-                "title": "Data and compute",
-                "text": "D_J(σ) = D_min + A·σ^(−α), and C_J(σ) = 10·N·B*(σ)·σ·D_J(σ).",
-                "figures": shown("data_law", "compute_law", "frontier_"),
-                "tables": [_data_table(study)],
-                "fits": [
-                    {"title": f"Fit of D_J(σ) at level {level:g}, {', '.join(fit.groups)}",
-                     "text": str(fit)}
-                    for level, fit in _data_fits(study) if level == top
-                ],
-            },
-            {
-                "title": "Along the budget",
-                "text": "Over levels J, the σ that minimises C_J + δ·D_J, and the power laws of its "
-                "budget F. The largest budgets are held out of the fits.",
-                "figures": shown("budget_"),
-                "tables": [_budget_table(study)],
-                "fits": [],
-            },
-            {
-                "title": "Held-out checks",
-                "text": "Fitted without the held-out data, then compared with them. |Relative error| "
-                "of the law and of three baselines; coverage: the share of checks in which the "
-                "law's 95 % interval and that of the measurement overlap.",
-                "figures": [],
-                "tables": [_score_table(evaluation) for evaluation in evaluations]
-                + [_check_table(evaluation) for evaluation in evaluations],
-                "fits": [],
-            },
-        ],
-        "checklist": _checklist(study, evaluations, sources),
-    }  # fmt: skip
-
-
-def inline(name: str, svg: str) -> str:
-    """The ``<svg>`` element with its ids made unique within the page."""
+def _inline(name: str, svg: str) -> str:
+    """Return the ``<svg>`` element with its ids made unique within the page."""
     return (
         svg.replace('id="', f'id="{name}-')
         .replace("url(#", f"url(#{name}-")
@@ -227,165 +211,42 @@ def inline(name: str, svg: str) -> str:
     )
 
 
-def interval(estimate: laws.Estimate) -> str:
-    """``value [low, high]`` to three digits."""
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
-
-
-def _verdicts(study: Study) -> list[dict[str, str]]:
-    rows = [
-        ("B*(σ)", study.batch_size.fit),
-        ("η*(σ)", study.learning_rate.fit),
-        *(
-            (f"D_J(σ) at {level:g}, {', '.join(fit.groups)}", fit)
-            for level, fit in _data_fits(study)
-        ),
-        *((f"σ*(F), {env}", budget.sigma) for env, budget in study.budgets.items()),
-    ]
-    return [{"law": law, "verdict": str(fit.verdict), "reason": fit.reason} for law, fit in rows]
-
-
-def _recommendations(study: Study) -> dict[str, Any]:
-    rows = []
-    for task in study.tasks:
-        shown = sorted({0, len(task.levels) // 2, len(task.levels) - 1}) if task.levels else []
-        for i in shown:
-            r = recommend(task, Question(level=task.levels[i].level))
-            rows.append(
-                [task.env, f"{r.level.value:g}", interval(r.utd), r.batch_size_rounded,
-                 interval(r.batch_size), interval(r.learning_rate), interval(r.data),
-                 interval(r.compute), "; ".join(r.warnings) or "none"]
-            )  # fmt: skip
-    return {
-        "caption": "σ has the interval of the optimum; the rest is what the laws expect at that σ.",
-        "header": ["task", "level", "σ", "run B =", "B*", "η*", "data (env steps)",
-                   "compute (FLOPs)", "warnings"],
-        "rows": rows,
-    }  # fmt: skip
-
-
-def _levels_table(study: Study) -> dict[str, Any]:
-    levels = study.settings.levels
-    rows = [
-        [env, f"{cell.utd:g}", cell.run.batch_size, f"{cell.run.learning_rate:g}",
-         cell.run.returns.shape[1],
-         *(f"{d:,.0f}" if d < float("inf") else f"> {last:,.0f}"
-           for d, last in zip(cell.data, cell.last_step, strict=True))]
-        for env, cells in study.chosen.items() for cell in cells
-    ]  # fmt: skip
-    return {
-        "caption": "Env steps to each level of the runs behind the data laws ('>': censored).",
-        "header": ["task", "σ", "B", "η", "seeds", *(f"{level:g}" for level in levels)],
-        "rows": rows,
-    }
-
-
-def _hyperparameters_table(study: Study) -> dict[str, Any]:
-    rows = []
-    batch, rate = study.batch_size, study.learning_rate
-    for i, (env, sigma) in enumerate(zip(batch.env, batch.sigma, strict=True)):
-        rows.append(
-            [env, f"{sigma:g}", interval(batch.optima[i].estimate),
-             f"{float(batch.task(env).law(sigma)):.3g}", interval(rate.optima[i].estimate),
-             f"{float(rate.task(env).law(sigma)):.3g}",
-             "; ".join([*batch.optima[i].notes[1:], *rate.optima[i].notes[1:]])]
-        )  # fmt: skip
-    return {
-        "caption": "Best values found at each σ, and the laws there.",
-        "header": ["task", "σ", "B̃", "B*(σ)", "η̃", "η*(σ)", "notes"],
-        "rows": rows,
-    }
-
-
-def _data_table(study: Study) -> dict[str, Any]:
-    rows = [
-        [env, f"{level:g}", interval(fit.parameters[f"d_min[{env}]"]),
-         interval(fit.parameters["alpha"]), f"{fit.r2_log:.3f}", f"{fit.loss:.3g}",
-         str(fit.verdict)]
-        for level, fit in _data_fits(study) for env in fit.groups
-    ]  # fmt: skip
-    return {
-        "caption": "Data laws by level.",
-        "header": ["task", "level", "D_min (env steps)", "α", "R² (log)",
-                   f"loss ({study.settings.loss})", "verdict"],
-        "rows": rows,
-    }  # fmt: skip
-
-
-def _budget_table(study: Study) -> dict[str, Any]:
-    rows = [
-        [env, name, interval(getattr(budget, key).parameters["exponent"]),
-         str(getattr(budget, key).verdict),
-         ", ".join(f"{error:+.1%}" for error in budget.checks[key].relative_error)
-         if key in budget.checks else "none held out"]
-        for env, budget in study.budgets.items()
-        for key, name in (("sigma", "σ*(F)"), ("data", "D*(F)"), ("compute", "C*(F)"))
-    ]  # fmt: skip
-    return {
-        "caption": "Exponents of the budget, and the error at the held-out budgets.",
-        "header": ["task", "law", "exponent", "verdict", "held-out error"],
-        "rows": rows,
-    }
-
-
-def _score_table(evaluation: Evaluation) -> dict[str, Any]:
-    rows = []
-    for score in evaluation.scores():
-        same = [c for c in evaluation.checks if c.quantity == score.quantity]
-        covered = f"{sum(c.covered for c in same)} of {len(same)}"
-        rows.append(
-            [score.quantity, score.predictor, score.n, f"{score.median:.1%}", f"{score.p90:.1%}",
-             f"{score.rms_log:.3f}", covered if score.predictor == "law" else ""]
-        )  # fmt: skip
-    return {
-        "caption": f"Held out: {evaluation.hold_out}.",
-        "header": ["quantity", "predictor", "n", "median |error|", "90 % |error|", "rms log error",
-                   "coverage"],
-        "rows": rows,
-    }  # fmt: skip
-
-
-def _check_table(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "caption": f"Each check; held out: {evaluation.hold_out}.",
-        "header": ["task", "quantity", "at", "level", "measured", "predicted by the law",
-                   "nearest run", "power law", "constant"],
-        "rows": [
-            [c.env, c.quantity, c.at, f"{c.level:g}", interval(c.measured),
-             interval(c.predicted["law"]),
-             *(f"{c.predicted[p].value:.3g}" if p in c.predicted else ""
-               for p in ("nearest run", "power law", "constant"))]
-            for c in evaluation.checks
-        ],
-    }  # fmt: skip
-
-
-def _checklist(
-    study: Study, evaluations: Sequence[Evaluation], sources: Sequence[str]
-) -> list[tuple[str, str]]:
-    settings = study.settings
+def _checklist(findings: Findings) -> list[tuple[str, str]]:
+    study = findings.study
+    settings, at = study.settings, tables.arguments(study)
     seeds = [cell.run.returns.shape[1] for cell in study.cells]
-    held = "; ".join(e.hold_out for e in evaluations) or "none"
+    held = "; ".join(e.hold_out for e in findings.evaluations) or "none"
+    tasks = "; ".join(
+        f"{t.env}: optimal return {t.laws.optimal_return:g}"
+        + (f", N = {t.laws.critic_params:,.0f}" if t.laws.critic_params else "")
+        + f", δ = {t.laws.delta:.3g} FLOPs per env step"
+        for t in study.tasks
+    )
+    batch = "; ".join(sorted({t.batch_size.source for t in study.tasks}))
+    sharing = (
+        "tasks that reach a level at every σ share one shape (median normalisation)"
+        if study.axes == ONE
+        else "per task"
+    )
     facts = jsonable(vars(settings))
     return [
-        ("Form", "B* = b·σ^e and η* likewise, one exponent, a coefficient per task; "
-         "D_J = D_min + A·σ^(−α); C_J = 10·N·B*·σ·D_J; σ*, D*, C* power laws of F = C + δ·D"),
-        ("Data", f"{', '.join(sources)}: {len(study.cells)} grid configurations, "
-         f"{min(seeds)}–{max(seeds)} distinct seeds each; every configuration is used"),
-        ("Levels", ", ".join(f"{level:g}" for level in settings.levels)
-         + " (normalised return, 1000 = optimal)"),
-        ("Tasks", "; ".join(f"{t.env}: optimal return {t.optimal_return:g}, N = {t.critic_params:,}, "
-                            f"δ = {t.delta:.3g} FLOPs per env step" for t in study.tasks)),
-        ("Optimiser", "power laws by least squares in log–log space; data laws by variable "
-         "projection over α in [0.01, 10] (global), D_min and A not negative"),
-        ("Loss", f"{settings.loss} loss of the data law; tasks that reach a level at every σ share "
-         "one shape (median normalisation)"),
+        ("Form", f"{settings.form} law of D_J over {at}; C_J = 10·N·B·σ·D_J / action repeat, with B from "
+         f"{batch}; optima and D*, C* power laws of F = C + δ·D"),
+        ("Data", f"{', '.join(study.sources)}: {len(seeds)} configurations, {min(seeds)}–{max(seeds)} "
+         "distinct seeds each; censored points are left out of their level"),
+        ("Levels", "; ".join(f"{t.env}: {len(t.levels)} from {t.levels[0]:g} to {t.levels[-1]:g}"
+                             for t in study.tasks) + " (normalised return, 1000 = optimal)"),
+        ("Tasks", tasks),
+        ("Optimiser", "power laws by least squares in log–log space; data laws by variable projection "
+         "over exponents in [0.01, 10], the other parameters not negative"),
+        ("Loss", f"{settings.loss} loss of the data law; {sharing}"),
         ("Hold-out", f"{held}; budget laws: the {settings.hold_out_budgets} largest budgets"),
-        ("Uncertainty", f"{settings.bootstraps} bootstraps over seeds drive crossings, B̃, η̃, laws, "
-         "C_J and σ*(F); 95 % percentile intervals. A bootstrap in which a point is censored is left "
-         "out of that law's interval. The spread between tasks is not in the intervals"),
-        ("Not covered", "simulator or algorithm changes; model size as an axis; levels above the "
-         "highest listed; σ outside the range that was run (flagged as extrapolation)"),
+        ("Uncertainty", f"{settings.bootstraps} bootstraps over seeds drive crossings, laws, C_J and the "
+         "optima; 95 % percentile intervals of the laws' mean, not of a new run. Where the runs have one "
+         "batch size per place, its law is taken as known. The spread between tasks is not in the "
+         "intervals"),
+        ("Not covered", "simulator or algorithm changes; depth; levels above the highest listed; places "
+         "outside the ranges that were run (flagged as extrapolation)"),
         ("Settings", ", ".join(f"{key} = {value}" for key, value in facts.items())),
         ("Versions", ", ".join(f"{key} {value}" for key, value in versions().items())),
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """From the run table to one array of learning curves per configuration."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,12 +24,14 @@ class Run:
     """All seeds of one configuration, normalised so that the task's optimal return is 1000.
 
     Attributes:
+        optimal_return: the raw return that counts as 1000.
         returns: shape (T, S); NaN where a seed has no evaluation.
         steps: shape (T,), increasing env steps.
         duplicates: seed columns left out because they are exact copies of another.
         stopped: shape (S,), seeds that were stopped because they succeeded; None where the table
             does not say.
         critic_width, critic_depth: None where the table does not say.
+        action_repeat: env steps per decision of the agent; updates happen per decision.
         identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
             that the table has.
     """
@@ -40,12 +43,14 @@ class Run:
     batch_size: int
     learning_rate: float
     critic_params: int | None
+    optimal_return: float
     steps: Floats
     returns: Floats
     duplicates: int
     stopped: NDArray[np.bool_] | None = None
     critic_width: int | None = None
     critic_depth: int | None = None
+    action_repeat: int = 1
     identity: tuple[object, ...] = ()
 
     def mean(self, threshold: float | None = None) -> Floats:
@@ -85,7 +90,7 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     Raises:
         vs_logging.RunTableError: a row breaks the run table's rules.
         AnalysisError: two runs share one configuration, a curve has no number in it, or a task's
-            optimal return is not known.
+            optimal return is not known, not positive, or not the same in all of its runs.
     """
     frame = vslog.validate(
         table.collect() if isinstance(table, pl.LazyFrame) else table, source=source
@@ -102,9 +107,17 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
         columns["stopped"] = frame["stopped_on_success"].fill_null(False).to_numpy()[order]
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
     names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
-    configurations = frame.select("run", *names)[order[starts]].to_dicts()
+    facts = [name for name in ("action_repeat",) if name in frame.columns]
+    configurations = frame.select("run", *names, *facts)[order[starts]].to_dicts()
+    scales = _optimal_returns(frame, settings, source)
     runs = [
-        _run(key, {n: column[start:end] for n, column in columns.items()}, settings, source)
+        _run(
+            key,
+            {n: column[start:end] for n, column in columns.items()},
+            scales[key["benchmark"], key["env"]],
+            settings,
+            source,
+        )
         for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
     ]
     runs.sort(key=lambda run: (*_place(run)[:-1], run.critic_params or 0, str(run.identity)))
@@ -115,6 +128,89 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
                 "expected one run id per configuration, with its seeds in the seed column"
             )
     return runs
+
+
+def check_runs(runs: Sequence[Run], axes: Sequence[str]) -> None:
+    """Refuse runs that cannot be one study over the axes.
+
+    Raises:
+        AnalysisError: no runs, several algorithms or benchmarks, N not recorded or too few values of an
+            axis, several model sizes over utd alone, one seed everywhere.
+    """
+    if not runs:
+        raise AnalysisError("the table has no runs")
+    both = "critic_params" in axes
+    kinds = sorted({(run.algo, run.benchmark) for run in runs})
+    if len(kinds) > 1 and not both:
+        raise AnalysisError(
+            "the laws have one exponent per benchmark and algorithm, but the tables hold "
+            + " and ".join(f"{algo} on {benchmark}" for algo, benchmark in kinds)
+            + "; analyse them one at a time"
+        )
+    values = sorted({run.utd for run in runs})
+    if len(values) < 3 and not both:
+        shown = " and ".join(f"{value:g}" for value in values)
+        raise AnalysisError(
+            f"all runs have utd {shown}; a law over utd needs at least three values"
+        )
+    for env in dict.fromkeys(run.env for run in runs):
+        own = [run for run in runs if run.env == env]
+        repeats = sorted({run.action_repeat for run in own})
+        if len(repeats) > 1:
+            raise AnalysisError(
+                f"{env}: runs with action_repeat {repeats[0]} and {repeats[-1]}; analyse them one at a "
+                "time"
+            )
+        (_check_two_axes if both else _check_one_size)(env, own)
+    if all(run.returns.shape[1] < 2 for run in runs):
+        raise AnalysisError(
+            "every run has one seed; intervals need at least two distinct seeds per configuration"
+        )
+
+
+def _check_one_size(env: str, runs: Sequence[Run]) -> None:
+    sizes = {str(run.critic_params) for run in runs}
+    if len(sizes) > 1:
+        raise AnalysisError(
+            f"{env}: runs have several critic_params ({', '.join(sorted(sizes))}), and a study over "
+            "utd alone needs one model size: filter the table, or, with three sizes and more, "
+            "study both axes (--axes utd params)"
+        )
+
+
+def _check_two_axes(env: str, runs: Sequence[Run]) -> None:
+    kinds = sorted({f"{run.algo} on {run.benchmark}" for run in runs})
+    if len(kinds) > 1:
+        raise AnalysisError(f"{env}: runs of {' and '.join(kinds)}; analyse them one at a time")
+    if any(run.critic_params is None for run in runs):
+        raise AnalysisError(
+            f"{env}: the table does not record critic_params, which a study of two axes needs"
+        )
+    for name in ("critic_params", "utd"):
+        values = {getattr(run, name) for run in runs}
+        if len(values) < 3:
+            raise AnalysisError(
+                f"{env}: {len(values)} distinct {name}; a law over utd and model size needs at least "
+                "three of each"
+            )
+
+
+def curve_notes(runs: Sequence[Run]) -> list[str]:
+    """Return remarks on the seeds of these runs: exact copies, runs with one seed."""
+    notes = []
+    copies = sum(run.duplicates for run in runs)
+    if copies:
+        files = sum(run.duplicates > 0 for run in runs)
+        notes.append(
+            f"{copies} seed columns in {files} of {len(runs)} runs are exact copies of another seed"
+        )
+    single = [run.label for run in runs if run.returns.shape[1] < 2]
+    if single:
+        notes.append(
+            f"{len(single)} runs have one distinct seed, so their bootstrap has no spread: "
+            + "; ".join(single[:3])
+        )
+    return notes
 
 
 def one_run_per_place(runs: Sequence[Run]) -> None:
@@ -138,7 +234,9 @@ def _place(run: Run) -> tuple[object, ...]:
     return tuple(getattr(run, name) for name in PLACE)
 
 
-def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str) -> Run:
+def _run(
+    key: dict, columns: dict[str, NDArray], scale: float, settings: Settings, source: str
+) -> Run:
     steps, returns = _columns(
         columns["seed"], columns["env_step"].astype(float), columns["return_"]
     )
@@ -155,15 +253,16 @@ def _run(key: dict, columns: dict[str, NDArray], settings: Settings, source: str
     if settings.drop_duplicate_seeds:
         returns = returns[:, distinct.kept]
         stopped = None if stopped is None else stopped[distinct.kept]
-    scale = optimal_return(settings, key["benchmark"], key["env"], source) / 1000
     return Run(
         **{name: key[name] for name in PLACE},
+        optimal_return=scale,
         steps=steps,
-        returns=returns / scale,
+        returns=returns / (scale / 1000),
         duplicates=distinct.dropped,
         stopped=stopped,
         critic_width=key["critic_width"],
         critic_depth=key.get("critic_depth"),
+        action_repeat=key.pop("action_repeat", None) or 1,
         identity=tuple(value for name, value in key.items() if name != "run"),
     )
 
@@ -186,14 +285,41 @@ def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, 
     return steps, returns
 
 
-def optimal_return(settings: Settings, benchmark: str, env: str, source: str) -> float:
-    """The raw return that counts as 1000, from the settings or the built-in table."""
+def _optimal_returns(
+    frame: pl.DataFrame, settings: Settings, source: str
+) -> dict[tuple[str, str], float]:
+    """The raw return that counts as 1000, by benchmark and env: see `Settings.optimal_returns`."""
+    if "optimal_return" not in frame.columns:
+        frame = frame.with_columns(optimal_return=pl.lit(None, pl.Float64))
+    of_runs = frame.group_by("benchmark", "env", maintain_order=True).agg(
+        pl.col("optimal_return").drop_nulls().unique().sort()
+    )
+    return {
+        (benchmark, env): _optimal_return(settings, benchmark, env, values, source)
+        for benchmark, env, values in of_runs.iter_rows()
+    }
+
+
+def _optimal_return(
+    settings: Settings, benchmark: str, env: str, of_runs: Sequence[float], source: str
+) -> float:
     if env in settings.optimal_returns:
         return settings.optimal_returns[env]
-    facts = task_facts(benchmark, env)
-    if facts is None:
+    give = f"give it with --optimal-returns {env} VALUE (the return that counts as 1000)"
+    if len(of_runs) > 1:
+        values = " and ".join(f"{value:g}" for value in of_runs)
         raise AnalysisError(
-            f"{source}: the optimal return of {benchmark}/{env} is not known; "
-            f"give it with --optimal-returns {env} VALUE (the return that counts as 1000)"
+            f"{source}: runs of {benchmark}/{env} have optimal_return {values}; {give}"
         )
-    return facts.optimal_return
+    facts = task_facts(benchmark, env)
+    found = of_runs[0] if of_runs else math.nan if facts is None else facts.optimal_return
+    if math.isnan(found):
+        raise AnalysisError(
+            f"{source}: the optimal return of {benchmark}/{env} is not known; {give}"
+        )
+    if found <= 0:
+        raise AnalysisError(
+            f"{source}: the optimal return of {benchmark}/{env} is {found:g}, and returns are divided "
+            f"by it; add a constant to return_ that makes good returns positive, and {give}"
+        )
+    return found

@@ -4,11 +4,15 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from itertools import pairwise
 from typing import Literal
 
-from vs_laws import FORMULAS, SurfaceForm
+from vs_laws import FORMS
+
+DEFAULT_DELTA = 1e10
+"""δ in FLOPs per env step where the benchmark has no published value: paper 1's value on DMC."""
 
 LEVELS_PER_TASK = 20
 """Levels of one task in a study of two axes (arXiv:2508.14881)."""
@@ -28,7 +32,8 @@ class Settings:
         levels: increasing normalised returns (1000 = the task's optimal return); empty for
             `reachable_levels` of the curves at hand.
         hyperparameter_level: level at which B* and η* are fitted; default the highest of ``levels``.
-        optimal_returns: raw return that counts as 1000, by env; overrides the built-in table.
+        optimal_returns: raw return that counts as 1000, by env; overrides what the run table says
+            of its runs, which overrides the built-in list.
         critic_params: N by env, where the table does not record it.
         delta: δ, the price of one env step in FLOPs; ``None`` takes the benchmark's published value.
         bootstraps: K, seed resamples that drive every interval.
@@ -65,7 +70,7 @@ class Settings:
     drop_duplicate_seeds: bool = True
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     last_steps: Mapping[str, int] = field(default_factory=dict)
-    form: SurfaceForm = "additive"
+    form: str = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
     passive_params: int = 0
@@ -94,18 +99,11 @@ class Settings:
         for name in ("actor_params", "passive_params"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.form not in FORMULAS or self.form == "nearest":
-            known = ", ".join(form for form in FORMULAS if form != "nearest")
+        if self.form not in FORMS or not FORMS[self.form].parameters(1):
+            known = ", ".join(name for name, form in FORMS.items() if form.parameters(1))
             raise ValueError(f"form must be one of {known}, got {self.form!r}")
         if self.bootstraps < 2:
             raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
-
-    @property
-    def hyperparameter_level_index(self) -> int:
-        """Position of the level at which B* and η* are fitted."""
-        if self.hyperparameter_level is None:
-            return len(self.levels) - 1
-        return self.levels.index(self.hyperparameter_level)
 
 
 def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
@@ -142,12 +140,14 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
 def published2() -> Settings:
     """Paper 2's choices: its levels and last steps by task, δ = 1e11, FLOPs at a batch size of 256.
 
+    Its levels are raw returns on every task: 1000 counts as optimal on HumanoidBench, too.
     Its forward-filled tails are not followed: seeds that stopped are treated as
     `vs_isotonic.mean_crossings` says.
     """
-    text = resources.files("vs_analyze").joinpath("levels.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = _rows("levels.csv")
+    robots = (row["env"] for row in _rows("tasks.csv") if row["benchmark"] == "humanoid_bench")
     return Settings(
+        optimal_returns=dict.fromkeys((*robots, *(row["env"] for row in rows)), 1000.0),
         level_ranges={row["env"]: (float(row["low"]), float(row["high"])) for row in rows},
         last_steps={row["env"]: int(row["last_step"]) for row in rows},
         delta=1e11,
@@ -157,7 +157,10 @@ def published2() -> Settings:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """Published facts about one task: the return that counts as 1000, N and δ (``None``: unknown)."""
+    """Published facts about one task: the return that counts as 1000, N and δ.
+
+    NaN or ``None`` where one is not known.
+    """
 
     optimal_return: float
     critic_params: int | None
@@ -165,13 +168,29 @@ class TaskFacts:
 
 
 def task_facts(benchmark: str, env: str) -> TaskFacts | None:
-    """Look a task up in the built-in table (``benchmarks.csv``); ``None`` when it is not there."""
-    text = resources.files("vs_analyze").joinpath("benchmarks.csv").read_text(encoding="utf-8")
-    for row in csv.DictReader(text.splitlines()):
-        if row["benchmark"] == benchmark and row["env"] in ("*", env):
-            return TaskFacts(
-                float(row["optimal_return"]),
-                int(row["critic_params"]) if row["critic_params"] else None,
-                float(row["delta"]) if row["delta"] else None,
-            )
-    return None
+    """Look a task up in the built-in lists; ``None`` when neither has it.
+
+    Optimal returns are in ``tasks.csv``, which is generated from vs-envs (tests/task_list.py); N and δ,
+    and the optimal return of dm_control tasks beyond that list, in ``benchmarks.csv``.
+    """
+    listed = [r for r in _rows("tasks.csv") if (r["benchmark"], r["env"]) == (benchmark, env)]
+    general = [
+        row
+        for row in _rows("benchmarks.csv")
+        if row["benchmark"] == benchmark and row["env"] in ("*", env)
+    ]
+    if not listed and not general:
+        return None
+    facts = general[0] if general else {}
+    optimal = (listed or general)[0]["optimal_return"]
+    return TaskFacts(
+        float(optimal or "nan"),
+        int(facts["critic_params"]) if facts.get("critic_params") else None,
+        float(facts["delta"]) if facts.get("delta") else None,
+    )
+
+
+@cache
+def _rows(name: str) -> list[dict[str, str]]:
+    text = resources.files("vs_analyze").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

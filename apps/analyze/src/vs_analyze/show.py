@@ -1,60 +1,81 @@
-"""Results as tables on a terminal."""
+"""Findings on a terminal."""
 
 from rich.console import Console
-from rich.table import Table
-from vs_laws import Fit
+from rich.table import Table as RichTable
 
+from vs_analyze import tables
 from vs_analyze.evaluate import Evaluation
-from vs_analyze.recommend import Question, recommend
-from vs_analyze.report import interval
+from vs_analyze.findings import Findings
 from vs_analyze.study import Study
 
 
-def print_study(study: Study, console: Console) -> None:
-    """Verdicts and the budget-optimal setting at the highest level of each task."""
-    table = Table(title="Laws", title_justify="left")
-    for name in ("law", "verdict", "exponent [95 %]"):
-        table.add_column(name)
-    table.add_row("B*(σ)", str(study.batch_size.fit.verdict), _exponent(study.batch_size.fit))
-    table.add_row("η*(σ)", str(study.learning_rate.fit.verdict), _exponent(study.learning_rate.fit))
-    for level, by_env in study.data_fits.items():
-        for fit in {id(fit): fit for fit in by_env.values()}.values():
-            table.add_row(
-                f"D_J(σ) at {level:g}", str(fit.verdict), "α " + interval(fit.parameters["alpha"])
-            )
-    for env, budget in study.budgets.items():
-        table.add_row(f"σ*(F), {env}", str(budget.sigma.verdict), _exponent(budget.sigma))
-    console.print(table)
-    for note in study.notes:
-        console.print(f"note: {note}", style="dim", highlight=False, soft_wrap=True)
+def print_findings(findings: Findings, console: Console) -> None:
+    """Print verdicts, scores, notes and the budget-optimal setting at the highest level of each task."""
+    study = findings.study
+    verdicts = tables.verdicts(study)
+    print_table(verdicts, console, columns=3)
+    for evaluation in findings.evaluations:
+        print_table(tables.scores(evaluation), console)
+    _notes(findings.notes, console)
+    last = {decision.env: decision for decision in findings.decisions}
     for task in study.tasks:
-        if task.levels:
-            answer = recommend(task, Question(level=task.levels[-1].level))
-            console.print(str(answer), highlight=False, markup=False, soft_wrap=True)
+        if task.env in last:
+            _line(str(last[task.env]), console)
+        for sentence in list(tables.sentences(task))[1:]:
+            _line(f"  > {sentence}", console)
 
 
-def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Scores, then every check."""
-    scores = Table(title=f"Held out: {evaluation.hold_out}", title_justify="left")
-    for name in ("quantity", "predictor", "n", "median |error|", "90 % |error|", "rms log error"):
-        scores.add_column(name)
-    for s in evaluation.scores():
-        scores.add_row(
-            s.quantity, s.predictor, str(s.n), f"{s.median:.1%}", f"{s.p90:.1%}", f"{s.rms_log:.3f}"
-        )
-    console.print(scores)
-    checks = Table(title="Checks", title_justify="left")
-    for name in ("task", "quantity", "at", "level", "measured", "law", "covered"):
-        checks.add_column(name)
-    for c in evaluation.checks:
-        checks.add_row(
-            c.env, c.quantity, c.at, f"{c.level:g}", interval(c.measured),
-            interval(c.predicted["law"]), "yes" if c.covered else "no",
-        )  # fmt: skip
-    console.print(checks)
-    for note in evaluation.notes:
-        console.print(f"note: {note}", style="dim", highlight=False, soft_wrap=True)
+def print_evaluations(evaluations: list[Evaluation], console: Console) -> None:
+    """Print the scores of hold-outs, and every check where there are not too many."""
+    for evaluation in evaluations:
+        print_table(tables.scores(evaluation), console)
+        if not evaluation.paired:
+            print_table(tables.checks(evaluation), console)
+        _notes(evaluation.notes, console)
 
 
-def _exponent(fit: Fit) -> str:
-    return interval(fit.parameters["exponent"])
+def print_table(table: tables.Table, console: Console, *, columns: int | None = None) -> None:
+    """Print a table; ``columns`` leaves out those that are too long for a terminal."""
+    shown = RichTable(title=table.caption, title_justify="left")
+    for name in table.header[:columns]:
+        shown.add_column(name)
+    for row in table.rows:
+        shown.add_row(*row[:columns])
+    console.print(shown, markup=False)
+
+
+def fit_text(study: Study) -> str:
+    """Return all fits as a person reads them."""
+    at, parts = tables.arguments(study), []
+    names = {
+        "batch_size": f"B*({at}), best batch size",
+        "learning_rate": f"η*({at}), best learning rate",
+    }
+    for name, fit in study.shared.items():
+        parts += [names[name], str(fit), ""]
+    if not study.shared:
+        for task in study.tasks:
+            law = task.batch_size
+            parts += [f"B*({at}), {task.env}, from {law.source}", str(law.fit), ""]
+    for entry in study.data_fits:
+        title = f"D_J({at}), env steps to level {entry.level:g}: {', '.join(entry.envs)}"
+        parts += [title, str(entry.fit), ""]
+    for task in study.tasks:
+        if task.budget is not None:
+            for name, fit in task.budget.fits.items():
+                parts += [f"{tables.SYMBOLS[name]}(F), {task.env}", str(fit), ""]
+            for fit in task.budget.between.values():
+                parts += [f"σ*(N*), {task.env}", str(fit), ""]
+        parts += [f"{task.env}: {sentence}" for sentence in tables.sentences(task)]
+    if study.notes:
+        parts += ["notes", *(f"  - {note}" for note in study.notes)]
+    return "\n".join(parts).rstrip()
+
+
+def _notes(notes: tuple[str, ...], console: Console) -> None:
+    for note in notes:
+        console.print(f"note: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(text: str, console: Console) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

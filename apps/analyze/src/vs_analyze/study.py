@@ -1,49 +1,92 @@
-"""One analysis, in the order of the papers: curves → D_J → B*, η* → D_J(σ) → C_J(σ), σ*(F).
+"""One analysis over named axes: curves → D_J → B*, η* → data laws → compute, budget.
 
-One bootstrap over seeds drives all of it: index k of every ``samples`` is the same resample.
+The axes are σ (arXiv:2502.04327), or σ and N (arXiv:2508.14881). One bootstrap over seeds drives all of
+it: index k of every ``draws`` is the same resample.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import vs_laws as laws
 from numpy.typing import NDArray
 
-from vs_analyze.book import LevelLaw, Sampled, TaskLaws
-from vs_analyze.choose import fitted_cells, nearest_cells
-from vs_analyze.measure import Cell, Grid, grids, measure, with_levels
-from vs_analyze.runs import AnalysisError, Run, one_run_per_place
-from vs_analyze.settings import Settings, TaskFacts, task_facts
+from vs_analyze.hyperparameters import (
+    Hyperparameter,
+    Hyperparameters,
+    Name,
+    over_both,
+    over_utd,
+)
+from vs_analyze.laws_file import TaskLaws
+from vs_analyze.levels import Levels, study_levels
+from vs_analyze.measure import Cell, Grid, measure, nearest_cells, only_cells
+from vs_analyze.runs import AnalysisError, Run, check_runs, curve_notes, one_run_per_place
+from vs_analyze.settings import DEFAULT_DELTA, Settings, TaskFacts, task_facts
+from vs_analyze.td_errors import TdErrors
 
 type Floats = NDArray[np.float64]
+type Axis = Literal["sigma", "critic_params"]
 
-DEFAULT_DELTA = 1e10
-"""δ in FLOPs per env step where the benchmark has no published value: paper 1's value on DMC."""
+ONE: tuple[Axis, ...] = ("sigma",)
+BOTH: tuple[Axis, ...] = ("sigma", "critic_params")
 
 
 @dataclass(frozen=True)
-class HyperparameterLaw:
-    """B*(σ) or η*(σ): one exponent, one coefficient per task.
+class DataFit:
+    """A data law and the tasks that share it, at one level of theirs."""
+
+    level: float
+    envs: tuple[str, ...]
+    fit: laws.Fit
+
+
+@dataclass(frozen=True)
+class TaskStudy:
+    """Findings about one task.
 
     Attributes:
-        env: task of each point, n of them.
-        sigma: σ of each point, shape (n,).
-        optima: B̃ or η̃ at each point, with samples.
-        baseline: by env, the best value at one middle σ, kept at every σ.
+        laws: what predicts: the part that ``laws.json`` holds.
+        cells: all configurations, measured at ``levels``.
+        chosen: the one that stands for each place in the data laws, sorted by place.
+        levels: all of them; ``laws`` lacks those that could not be fitted.
+        batch_size: B* and where it comes from.
+        learning_rate: the same of η*; None over two axes.
+        budget: the laws along the budget; None where they could not be fitted.
+        alone: by axis, the cost of scaling it alone; empty over one axis or without ``budget``.
     """
 
-    name: Literal["batch_size", "learning_rate"]
-    fit: laws.Fit
-    env: tuple[str, ...]
-    sigma: Floats
-    optima: tuple[laws.Optimum, ...]
-    baseline: dict[str, float]
+    laws: TaskLaws
+    cells: tuple[Cell, ...]
+    chosen: tuple[Cell, ...]
+    levels: Levels
+    batch_size: Hyperparameter
+    learning_rate: Hyperparameter | None
+    budget: laws.BudgetLaws | None = None
+    alone: Mapping[str, laws.OneAxis] = field(default_factory=dict)
 
-    def task(self, env: str) -> Sampled[laws.PowerLaw]:
-        """One task's law with its bootstrap."""
-        return task_law(self.fit, env)
+    @property
+    def env(self) -> str:
+        """Name of the task."""
+        return self.laws.env
+
+    @property
+    def places(self) -> dict[str, Any]:
+        """Places of ``chosen`` by axis, each (n,)."""
+        rows = np.array([cell.place(self.laws.axes) for cell in self.chosen])
+        return {axis: rows[:, k] for k, axis in enumerate(self.laws.axes)}
+
+    @property
+    def data(self) -> Floats:
+        """Env steps of ``chosen``, shape (n, J); ``inf`` where censored."""
+        return np.stack([cell.data for cell in self.chosen])
+
+    def shown_levels(self) -> list[float]:
+        """Return the lowest, middle and highest level with a law."""
+        known = list(self.laws.levels)
+        return [known[i] for i in sorted({0, len(known) // 2, len(known) - 1})] if known else []
 
 
 @dataclass(frozen=True)
@@ -51,323 +94,316 @@ class Study:
     """Everything an analysis found.
 
     Attributes:
-        cells: the grid's configurations, measured.
-        fitted: the runs at fitted hyperparameters, measured; empty when there are none.
-        grids: the grid at the hyperparameter level, per (env, σ).
-        chosen: by env, the cell that stands for each σ in the data laws, sorted by σ.
-        data_fits: the data law by level and env; tasks that share a law share the fit.
-        tasks: per-task laws, what ``laws.json`` holds.
-        budgets: by env, the laws along the budget; empty where they could not be fitted.
+        axes: of the laws.
+        tasks: sorted by env.
+        grids: D_J over batch size and learning rate at the hyperparameter level, per place.
+        shared: by hyperparameter, the fit that tasks share; empty over two axes.
+        data_fits: the data laws, each once.
         notes: what a reader must know about the data.
+        td_errors: TD-overfitting by task, where the table has the errors.
+        sources: names of the tables that were read.
     """
 
     settings: Settings
-    cells: tuple[Cell, ...]
+    axes: tuple[Axis, ...]
+    tasks: tuple[TaskStudy, ...]
     fitted: tuple[Cell, ...]
     grids: tuple[Grid, ...]
-    batch_size: HyperparameterLaw
-    learning_rate: HyperparameterLaw
-    chosen: dict[str, list[Cell]]
-    data_fits: dict[float, dict[str, laws.Fit]]
-    tasks: tuple[TaskLaws, ...]
-    budgets: dict[str, laws.BudgetLaws]
+    shared: Mapping[Name, laws.Fit]
+    data_fits: tuple[DataFit, ...]
     notes: tuple[str, ...]
+    td_errors: tuple[TdErrors, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def task(self, env: str | None = None) -> TaskStudy:
+        """Return one task's findings; ``env`` may be left out where there is one task.
+
+        Raises:
+            AnalysisError: the task is unknown, or none is named and there are several.
+        """
+        return pick({task.env: task for task in self.tasks}, env)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All configurations of all tasks, the fitted runs left out."""
+        return tuple(cell for task in self.tasks for cell in task.cells)
 
 
-def analyze(grid: Sequence[Run], fitted: Sequence[Run], settings: Settings) -> Study:
+def pick[T](tasks: Mapping[str, T], env: str | None, source: str = "the study") -> T:
+    """Return the task of a name; the only one where no name is given."""
+    known = ", ".join(tasks)
+    if env is None and len(tasks) > 1:
+        raise AnalysisError(f"{source} holds several tasks; choose with --env: {known}")
+    if env is not None and env not in tasks:
+        raise AnalysisError(f"{source} has no task {env}; it has {known}")
+    return tasks[env] if env else next(iter(tasks.values()))
+
+
+def infer_axes(runs: Sequence[Run]) -> tuple[Axis, ...]:
+    """Return both axes where some task was run at three model sizes or more, else σ alone."""
+    sizes: dict[str, set[int | None]] = {}
+    for run in runs:
+        sizes.setdefault(run.env, set()).add(run.critic_params)
+    return BOTH if any(len(found) > 2 for found in sizes.values()) else ONE
+
+
+def analyze(
+    runs: Sequence[Run],
+    settings: Settings,
+    *,
+    fitted: Sequence[Run] = (),
+    axes: tuple[Axis, ...] | None = None,
+) -> Study:
     """Run the whole analysis.
 
     Args:
-        grid: runs over σ × batch size × learning rate.
-        fitted: runs at the fitted hyperparameters, one per (env, σ); empty to take the grid's cell
-            nearest to the fitted hyperparameters.
+        runs: over the axes × batch size × learning rate.
         settings: of the analysis (levels, bootstrap, averaging, loss, δ).
+        fitted: over utd alone, runs at the fitted hyperparameters, one per (env, σ); empty to take the
+            configuration nearest to the fitted hyperparameters.
+        axes: ``("sigma",)`` or ``("sigma", "critic_params")``; by default `infer_axes`.
 
     Raises:
         AnalysisError: the curves cannot carry an analysis (one σ, one seed, no run at the level…).
     """
-    _check_one_study([*grid, *fitted])
-    one_run_per_place(grid)
+    axes = axes or infer_axes(runs)
+    if fitted and axes != ONE:
+        raise AnalysisError("--fitted is for a study over utd alone; give all runs as the table")
+    check_runs([*runs, *fitted], axes)
+    one_run_per_place(runs)
     one_run_per_place(fitted)
-    settings = with_levels(settings, [*grid, *fitted])
-    streams = np.random.default_rng(settings.seed).spawn(2)
-    return fit_cells(
-        measure(grid, settings, streams[0]), measure(fitted, settings, streams[1]), settings
-    )
-
-
-def fit_cells(cells: Sequence[Cell], fitted: Sequence[Cell], settings: Settings) -> Study:
-    """`analyze` from its second step on, for configurations that are measured already."""
-    tables = grids(cells, settings.hyperparameter_level_index)
-    batch_size, learning_rate = hyperparameter_laws(tables, settings)
-    if fitted:
-        chosen = fitted_cells(fitted)
-        strangers = sorted(set(chosen) - set(batch_size.fit.groups))
-        if strangers:
-            raise AnalysisError(f"fitted runs: {strangers[0]} is not among the grid's tasks")
+    levels = study_levels([*runs, *fitted], settings, axes)
+    if axes == ONE:
+        settings = replace(settings, levels=next(iter(levels.values())))
+    rng = np.random.default_rng(settings.seed)
+    count = settings.bootstraps
+    if axes == ONE:
+        streams = rng.spawn(2)
+        cells = measure(runs, levels, bootstraps=count, rng=streams[0])
+        known = measure(fitted, levels, bootstraps=count, rng=streams[1])
     else:
-        targets = {env: (batch_size.task(env).law, learning_rate.task(env).law)
-                   for env in batch_size.fit.groups}  # fmt: skip
-        chosen = nearest_cells(
-            [cell for cell in cells if cell.run.env in targets],
-            lambda env, utd: (float(targets[env][0](utd)), float(targets[env][1](utd))),
-        )
-    data_fits, skipped = data_laws(chosen, settings)
-    tasks = tuple(
-        _task_laws(env, chosen, data_fits, batch_size, learning_rate, settings) for env in chosen
-    )
-    budgets, budget_notes = budget_laws(tasks, settings)
-    notes = [*curve_notes([cell.run for cell in (*cells, *fitted)]), *skipped, *budget_notes]
+        envs = list(levels)
+        cells, known = [], []
+        for env, stream in zip(envs, rng.spawn(len(envs)), strict=True):
+            own = [run for run in runs if run.env == env]
+            cells += measure(own, levels, bootstraps=count, rng=stream)
+    return fit_cells(cells, known, levels, settings, axes)
+
+
+def fit_cells(
+    cells: Sequence[Cell],
+    fitted: Sequence[Cell],
+    levels: Mapping[str, Levels],
+    settings: Settings,
+    axes: tuple[Axis, ...],
+) -> Study:
+    """Do `analyze` from its second step on, for configurations that are measured already."""
+    best = (over_utd if axes == ONE else over_both)(cells, levels, settings)
+    if fitted:
+        chosen = only_cells(fitted, axes)
+        unknown = sorted(set(chosen) - set(best.tasks))
+        if unknown:
+            raise AnalysisError(f"fitted runs: {unknown[0]} is not among the grid's tasks")
+    else:
+        kept = [cell for cell in cells if cell.run.env in best.tasks]
+        chosen = nearest_cells(kept, axes, best.target)
+    notes = [*curve_notes([cell.run for cell in (*cells, *fitted)]), *best.notes]
+    data_fits = data_laws(chosen, levels, settings, axes, notes)
+    tasks = []
+    for env, own in chosen.items():
+        own_cells = tuple(cell for cell in cells if cell.run.env == env)
+        found = _task(env, own, best, data_fits, settings, axes)
+        task = TaskStudy(found, own_cells, tuple(own), levels[env], *best.tasks[env])
+        tasks.append(_along_budget(task, settings, notes))
     return Study(
-        settings, tuple(cells), tuple(fitted), tuple(tables), batch_size, learning_rate, chosen,
-        data_fits, tasks, budgets, tuple(notes),
+        settings, axes, tuple(tasks), tuple(fitted), best.grids, best.shared, tuple(data_fits),
+        tuple(notes),
     )  # fmt: skip
 
 
-def hyperparameter_laws(
-    tables: Sequence[Grid], settings: Settings
-) -> tuple[HyperparameterLaw, HyperparameterLaw]:
-    """B*(σ) and η*(σ) from the grids at the hyperparameter level."""
-    level = settings.levels[settings.hyperparameter_level_index]
-    if not any(np.isfinite(table.data).any() for table in tables):
-        raise AnalysisError(
-            f"no run reaches level {level:g} (normalised return; 1000 = optimal): "
-            "choose lower --levels or run longer"
-        )
-    if len({table.utd for table in tables}) < 2:
-        raise AnalysisError(
-            f"all runs have utd {tables[0].utd:g}; a law over utd needs at least two values"
-        )
-    optima = [
-        laws.grid_optimum(
-            table.samples,
-            learning_rates=table.learning_rates,
-            batch_sizes=table.batch_sizes,
-            mean=settings.mean,
-            unreached=settings.unreached,
-        )
-        for table in tables
-    ]
-    found_at = [
-        t.env for t, o in zip(tables, optima, strict=True) if np.isfinite(o.batch_size.value)
-    ]
-    known = {env for env in found_at if found_at.count(env) >= 2}
-    if not known:
-        raise AnalysisError(
-            f"no task reaches level {level:g} at two values of utd: choose lower --levels"
-        )
-    kept = [(t, o) for t, o in zip(tables, optima, strict=True) if t.env in known]
-    env = tuple(table.env for table, _ in kept)
-    sigma = np.array([table.utd for table, _ in kept])
-    baselines = {name: _baseline([t for t, _ in kept if t.env == name], settings) for name in known}
-    found = []
-    for name in ("batch_size", "learning_rate"):
-        points = tuple(getattr(optimum, name) for _, optimum in kept)
-        fit = laws.fit_hyperparameter_law(sigma, points, tasks=env)
-        baseline = {task: getattr(best, name) for task, best in baselines.items()}
-        found.append(HyperparameterLaw(name, fit, env, sigma, points, baseline))
-    return found[0], found[1]
-
-
-def _baseline(tables: Sequence[Grid], settings: Settings) -> laws.Configuration:
-    """The papers' baseline: the best configuration at the middle σ of those that reach the level."""
-    reached = [table for table in tables if np.isfinite(table.samples).any()]
-    middle = laws.middle_level([table.utd for table in reached])
-    table = next(table for table in reached if table.utd == middle)
-    return laws.best_configuration(
-        table.samples,
-        learning_rates=table.learning_rates,
-        batch_sizes=table.batch_sizes,
-        mean=settings.mean,
-    )
-
-
 def data_laws(
-    chosen: dict[str, list[Cell]], settings: Settings
-) -> tuple[dict[float, dict[str, laws.Fit]], list[str]]:
-    """D_J(σ) at every level, by level and env, and notes on what could not be fitted.
-
-    Tasks that reach the level at every σ share one shape; a task that does not is fitted alone, over
-    the σ at which it does.
-    """
-    sigma, data, samples = _data_arrays(chosen, settings)
-    scales = None
-    if settings.median_over == "utd and levels":
-        scales = laws.task_scales(data.reshape(len(chosen), -1))
-    fits: dict[float, dict[str, laws.Fit]] = {}
-    notes: list[str] = []
-    envs = list(chosen)
-    for index, level in enumerate(settings.levels):
-        here, draws = data[..., index], samples[..., index]
-        whole = [i for i in range(len(envs)) if np.isfinite(here[i]).all()]
-        groups = [whole, *([i] for i in range(len(envs)) if i not in whole)]
-        fits[level] = {}
-        for group in filter(None, groups):
-            names = tuple(envs[i] for i in group)
-            known = np.isfinite(here[group]).all(axis=0)
-            if not known.all():
-                lost = ", ".join(f"{s:g}" for s in sigma[~known])
-                notes.append(f"level {level:g}: {names[0]} does not reach it at utd {lost}")
-            try:
-                fit = laws.fit_data_law_tasks(
-                    sigma[known],
-                    here[group][:, known],
-                    tasks=names,
-                    loss=settings.loss,
-                    samples=draws[:, group][:, :, known],
-                    scales=None if scales is None else scales[group],
-                )
-            except ValueError as error:
-                notes.append(f"level {level:g}, {', '.join(names)}: no data law ({error})")
-                continue
-            fits[level].update(dict.fromkeys(names, fit))
-    if not any(fits.values()):
-        raise AnalysisError(f"no level has a data law: {notes[-1]}")
-    return fits, notes
-
-
-def _data_arrays(
-    chosen: dict[str, list[Cell]], settings: Settings
-) -> tuple[Floats, Floats, Floats]:
-    """σ (n,), D (tasks, n, J) and its samples (K, tasks, n, J); NaN where a task has no such σ."""
-    sigma = np.unique([cell.utd for cells in chosen.values() for cell in cells])
-    shape = (len(chosen), len(sigma), len(settings.levels))
-    data = np.full(shape, np.nan)
-    samples = np.full((settings.bootstraps, *shape), np.nan)
-    for i, cells in enumerate(chosen.values()):
-        for cell in cells:
-            j = int(np.searchsorted(sigma, cell.utd))
-            data[i, j] = cell.data
-            samples[:, i, j] = cell.samples
-    return sigma, data, samples
-
-
-def _task_laws(
-    env: str,
-    chosen: dict[str, list[Cell]],
-    fits: dict[float, dict[str, laws.Fit]],
-    batch_size: HyperparameterLaw,
-    learning_rate: HyperparameterLaw,
+    chosen: Mapping[str, Sequence[Cell]],
+    levels: Mapping[str, Levels],
     settings: Settings,
-) -> TaskLaws:
-    run = chosen[env][0].run
-    facts = task_facts(run.benchmark, env) or TaskFacts(float("nan"), None, None)
-    params = settings.critic_params.get(env) or run.critic_params or facts.critic_params
-    if params is None:
-        raise AnalysisError(
-            f"{env}: the table does not record critic_params; give it with --critic-params {env} N"
+    axes: tuple[Axis, ...],
+    notes: list[str],
+) -> list[DataFit]:
+    """Return the data laws at every level, and add notes on what could not be fitted.
+
+    Over utd, tasks that reach a level at every σ share one shape by the papers' median normalisation;
+    a task that does not is fitted alone, over the σ at which it does. Over two axes every task is
+    fitted alone.
+
+    Raises:
+        AnalysisError: no level has a data law.
+    """
+    scales = _scales(chosen, settings)
+    found: list[DataFit] = []
+    for index in range(max(len(known) for known in levels.values())):
+        envs = [env for env in chosen if index < len(levels[env])]
+        for group in _groups(envs, chosen, index, axes):
+            level = levels[group[0]][index]
+            cells = [cell for env in group for cell in chosen[env]]
+            reached = [cell for cell in cells if np.isfinite(cell.data[index])]
+            if axes == ONE and len(reached) < len(cells):
+                lost = ", ".join(f"{c.utd:g}" for c in cells if not np.isfinite(c.data[index]))
+                notes.append(f"level {level:g}: {group[0]} does not reach it at utd {lost}")
+                cells = reached
+            try:
+                fit = _fit_level(cells, index, scales, settings, axes)
+            except ValueError as error:
+                notes.append(f"{', '.join(group)}, level {level:g}: no data law ({error})")
+                continue
+            found.append(DataFit(level, tuple(group), fit))
+    if not found:
+        raise AnalysisError(f"no level has a data law: {notes[-1]}")
+    if axes == BOTH:
+        notes += _censored_notes(chosen, levels)
+    return found
+
+
+def _groups(
+    envs: Sequence[str], chosen: Mapping[str, Sequence[Cell]], index: int, axes: tuple[Axis, ...]
+) -> list[list[str]]:
+    """Return the tasks that are fitted together at a level: those that reach it everywhere, over utd."""
+    if axes != ONE:
+        return [[env] for env in envs]
+    every = {cell.utd for cells in chosen.values() for cell in cells}
+    whole = [
+        env
+        for env in envs
+        if {cell.utd for cell in chosen[env] if np.isfinite(cell.data[index])} == every
+    ]
+    alone = [[env] for env in envs if env not in whole]
+    return [whole, *alone] if whole else alone
+
+
+def _scales(chosen: Mapping[str, Sequence[Cell]], settings: Settings) -> dict[str, float] | None:
+    """Return each task's median over σ and levels, where settings ask for it."""
+    if settings.median_over != "utd and levels":
+        return None
+    return {
+        env: float(
+            laws.sharing.task_medians(np.stack([cell.data for cell in cells]).reshape(1, -1))[0]
         )
-    delta = settings.delta or facts.delta or DEFAULT_DELTA
-    scale = settings.optimal_returns.get(env, facts.optimal_return)
-    levels = tuple(
-        LevelLaw(float(level), task_law(by_env[env], env))
-        for level, by_env in fits.items()
-        if env in by_env
+        for env, cells in chosen.items()
+    }
+
+
+def _fit_level(
+    cells: Sequence[Cell],
+    index: int,
+    scales: Mapping[str, float] | None,
+    settings: Settings,
+    axes: tuple[Axis, ...],
+) -> laws.Fit:
+    if not cells:
+        raise ValueError("no run reaches the level")
+    places = np.array([cell.place(axes) for cell in cells])
+    envs = [cell.run.env for cell in cells]
+    sharing: dict[str, Any] = {}
+    if axes == ONE:
+        order = list(dict.fromkeys(envs))
+        medians = None if scales is None else [scales[env] for env in order]
+        sharing = {"tasks": envs, "share": "median", "scales": medians}
+    return laws.fit_data_law(
+        np.array([cell.data[index] for cell in cells]),
+        form=settings.form,
+        loss=settings.loss,
+        draws=np.stack([cell.draws[:, index] for cell in cells], axis=1),
+        **sharing,
+        **{axis: places[:, k] for k, axis in enumerate(axes)},
     )
+
+
+def _censored_notes(
+    chosen: Mapping[str, Sequence[Cell]], levels: Mapping[str, Levels]
+) -> list[str]:
+    notes = []
+    for env, cells in chosen.items():
+        lost = int(sum(np.isinf(cell.data).sum() for cell in cells))
+        if lost:
+            notes.append(
+                f"{env}: {lost} of {len(cells) * len(levels[env])} (run, level) pairs are censored "
+                "and left out of their level's fit; runs cut or stopped early are among them, so this "
+                "is not a sign of slow learning alone"
+            )
+    return notes
+
+
+def _task(
+    env: str,
+    chosen: Sequence[Cell],
+    best: Hyperparameters,
+    data_fits: Sequence[DataFit],
+    settings: Settings,
+    axes: tuple[Axis, ...],
+) -> TaskLaws:
+    """Return what predicts, with the facts of a task."""
+    run = chosen[0].run
+    facts = task_facts(run.benchmark, env) or TaskFacts(float("nan"), None, None)
+    params = None
+    if "critic_params" not in axes:
+        params = settings.critic_params.get(env) or run.critic_params or facts.critic_params
+        if params is None:
+            raise AnalysisError(
+                f"{env}: the table does not record critic_params; give it with --critic-params {env} N"
+            )
+    places = np.array([cell.place(axes) for cell in chosen])
+    depth = Counter(cell.run.critic_depth for cell in chosen).most_common(1)[0][0]
+    widths = {
+        (cell.params, float(cell.run.critic_width))
+        for cell in chosen
+        if cell.run.critic_width and cell.run.critic_depth == depth
+    }
+    batch, rate = best.tasks[env]
     return TaskLaws(
         algo=run.algo,
         benchmark=run.benchmark,
         env=env,
-        optimal_return=scale,
-        critic_params=params,
-        delta=delta,
-        sigma_low=min(cell.utd for cell in chosen[env]),
-        sigma_high=max(cell.utd for cell in chosen[env]),
-        batch_size=batch_size.task(env),
-        learning_rate=learning_rate.task(env),
-        levels=levels,
+        optimal_return=run.optimal_return,
+        delta=settings.delta or facts.delta or DEFAULT_DELTA,
+        critic_params=None if params is None else float(params),
+        ranges={
+            axis: (float(places[:, k].min()), float(places[:, k].max()))
+            for k, axis in enumerate(axes)
+        },
+        batch_size=batch.fit,
+        learning_rate=None if rate is None else rate.fit,
+        learning_rates=tuple(sorted({cell.run.learning_rate for cell in chosen})),
+        levels={
+            entry.level: entry.fit.of(env) if entry.fit.tasks else entry.fit
+            for entry in data_fits
+            if env in entry.envs
+        },
+        depth=depth,
+        widths=tuple(sorted(widths)) if "critic_params" in axes else (),
+        actor_params=settings.actor_params,
+        passive_params=settings.passive_params,
+        action_repeat=run.action_repeat,
     )
 
 
-def budget_laws(
-    tasks: Sequence[TaskLaws], settings: Settings
-) -> tuple[dict[str, laws.BudgetLaws], list[str]]:
-    """σ*(F), D*(F), C*(F) of every task, over its levels, with the largest budgets held out."""
-    found, notes = {}, []
-    for task in tasks:
-        if not task.levels:
-            continue
-        law, samples = compute_laws(task)
-        try:
-            found[task.env] = laws.fit_budget_laws(
-                [entry.level for entry in task.levels],
-                law,
-                task.delta,
-                hold_out=settings.hold_out_budgets,
-                samples=samples,
-                sigma_range=(task.sigma_low, task.sigma_high),
-            )
-        except ValueError as error:
-            notes.append(f"{task.env}: no law along the budget ({error})")
-    return found, notes
-
-
-def compute_laws(task: TaskLaws) -> tuple[laws.ComputeLaw, laws.ComputeLaw]:
-    """C_J of all levels of a task, fields (J,), and its bootstrap, fields (K, J) and (K, 1)."""
-    names = [entry.name for entry in fields(laws.DataLaw)]
-    stack = [entry.data for entry in task.levels]
-    data = {name: np.array([getattr(s.law, name) for s in stack]) for name in names}
-    draws = {name: np.hstack([getattr(s.samples, name) for s in stack]) for name in names}
-    batch = task.batch_size
-    return (
-        laws.ComputeLaw(laws.DataLaw(**data), batch.law, task.critic_params),
-        laws.ComputeLaw(laws.DataLaw(**draws), batch.samples, task.critic_params),
-    )
-
-
-def _check_one_study(runs: Sequence[Run]) -> None:
-    if not runs:
-        raise AnalysisError("the table has no runs")
-    kinds = sorted({(run.algo, run.benchmark) for run in runs})
-    if len(kinds) > 1:
-        raise AnalysisError(
-            "the laws have one exponent per benchmark and algorithm, but the tables hold "
-            + " and ".join(f"{algo} on {benchmark}" for algo, benchmark in kinds)
-            + "; analyse them one at a time"
+def _along_budget(task: TaskStudy, settings: Settings, notes: list[str]) -> TaskStudy:
+    """Return the task with its laws along the budget, and what one axis alone costs."""
+    found = task.laws
+    if not found.levels:
+        return task
+    cost = found.cost()
+    try:
+        budget = laws.fit_budget_laws(
+            list(found.levels), cost, found.delta, hold_out=settings.hold_out_budgets
         )
-    for env in sorted({run.env for run in runs}):
-        sizes = {str(run.critic_params) for run in runs if run.env == env}
-        if len(sizes) > 1:
-            raise AnalysisError(
-                f"{env}: runs have several critic_params ({', '.join(sorted(sizes))}), and a study over "
-                "utd alone needs one model size: filter the table, or, with three sizes and more, "
-                "study both axes (--axes utd params)"
-            )
-    lonely = [run for run in runs if run.returns.shape[1] < 2]
-    if len(lonely) == len(runs):
-        raise AnalysisError(
-            "every run has one seed; intervals need at least two distinct seeds per configuration"
-        )
-
-
-def curve_notes(runs: Sequence[Run]) -> list[str]:
-    """What is special about the seeds of these runs."""
-    notes = []
-    copies = sum(run.duplicates for run in runs)
-    if copies:
-        files = sum(run.duplicates > 0 for run in runs)
-        notes.append(
-            f"{copies} seed columns in {files} of {len(runs)} runs are exact copies of another seed"
-        )
-    lonely = [run.label for run in runs if run.returns.shape[1] < 2]
-    if lonely:
-        notes.append(
-            f"{len(lonely)} runs have one distinct seed, so their bootstrap has no spread: "
-            + "; ".join(lonely[:3])
-        )
-    return notes
-
-
-def task_law(fit: laws.Fit, env: str) -> Sampled:
-    """One group's law of a fit, with its bootstrap."""
-    i = fit.groups.index(env)
-    form = type(fit.law)
-    names = [entry.name for entry in fields(fit.law)]
-    law = {name: np.asarray(getattr(fit.law, name), float) for name in names}  # (G, 1)
-    samples = {name: np.asarray(getattr(fit.samples, name), float) for name in names}  # (K, G, 1)
-    return Sampled(
-        form(**{name: float(field[min(i, len(field) - 1), 0]) for name, field in law.items()}),
-        form(**{name: field[:, min(i, field.shape[1] - 1)] for name, field in samples.items()}),
-        str(fit.verdict),
-        fit.reason,
-    )
+    except ValueError as error:
+        notes.append(f"{task.env}: no law along the budget ({error})")
+        return task
+    alone = {}
+    for axis in found.axes if len(found.axes) > 1 else ():
+        middle = {
+            other: laws.grid.middle_level(values)
+            for other, values in task.places.items()
+            if other != axis
+        }
+        alone[axis] = laws.one_axis(cost, budget.optimum, found.delta, axis=axis, hold=middle)
+    growth = budget.growth.sentence if len(found.axes) > 1 else ""
+    return replace(task, laws=replace(found, growth=growth), budget=budget, alone=alone)

@@ -42,19 +42,19 @@ class TdErrors:
     params: Floats
     width: Floats
     errors: Mapping[str, Floats]
-    fits: Mapping[str, laws.ErrorFit]
+    fits: Mapping[str, laws.td_error.ErrorFit]
     largest_batch: Mapping[float, float]
     slopes: Mapping[str, float]
     notes: tuple[str, ...]
 
     def has_grid(self) -> bool:
-        """Whether some σ and width were run at two batch sizes or more."""
+        """Return whether some σ and width were run at two batch sizes or more."""
         places = list(zip(self.sigma, self.width, strict=True))
         return len(set(places)) < len(places)
 
 
 def td_errors(table: pl.DataFrame | pl.LazyFrame) -> list[TdErrors]:
-    """The analysis of every task that has a training and a validation error; empty without them."""
+    """Return the analysis of every task that has a training and a validation error; empty without them."""
     frame = table.lazy().collect()
     if not {TRAIN, VALIDATION} <= set(frame.columns):
         return []
@@ -70,7 +70,7 @@ def td_errors(table: pl.DataFrame | pl.LazyFrame) -> list[TdErrors]:
 
 
 def td_errors_of(table: pl.DataFrame | pl.LazyFrame, *, source: str) -> list[TdErrors]:
-    """As `td_errors`; an AnalysisError where there is nothing to analyse."""
+    """Return `td_errors`; an AnalysisError where there is nothing to analyse."""
     found = td_errors(table)
     if not found:
         raise AnalysisError(
@@ -101,41 +101,26 @@ def _task(env: str, rows: pl.DataFrame, window: tuple[int, int]) -> TdErrors:
     fits = {}
     for name, error in errors.items():
         try:
-            fits[name] = laws.fit_td_error(batch, params, sigma, error)
+            fits[name] = laws.td_error.fit_td_error(batch, params, sigma, error)
         except ValueError as problem:
             notes.append(f"no regression of the {name} error: {problem}")
     largest = {}
     if "validation" in fits:
         sizes = np.unique(params)
-        allowed = laws.largest_batch(fits["validation"], sizes, np.unique(batch))
+        allowed = laws.td_error.largest_batch(fits["validation"], sizes, np.unique(batch))
         largest = dict(zip(sizes.tolist(), allowed.tolist(), strict=True))
     slopes = {}
     if PASSIVE in metrics and "passive_critic_width" in means.columns:
         widths = {"main": column("critic_width"), "passive": column("passive_critic_width")}
-        slopes = _slopes(widths, column(PASSIVE))
+        slopes = laws.td_error.mean_slopes(widths, column(PASSIVE))
     return TdErrors(
         env, window, sigma, batch, params, column("critic_width"), errors, fits, largest, slopes,
         tuple(notes),
     )  # fmt: skip
 
 
-def _slopes(widths: Mapping[str, Floats], error: Floats) -> dict[str, float]:
-    """One fit along each width per value of the other one, then the mean of the slopes."""
-    found = {}
-    for name, other in (("main", "passive"), ("passive", "main")):
-        slopes = []
-        for value in np.unique(widths[other][np.isfinite(widths[other])]):
-            here = (widths[other] == value) & np.isfinite(error)
-            if np.unique(widths[name][here]).size > 1:
-                fit = laws.width_slopes({name: widths[name][here]}, error[here])
-                slopes.append(fit[name].value)
-        if slopes:
-            found[name] = float(np.mean(slopes))
-    return found
-
-
 def sentences(found: TdErrors) -> list[str]:
-    """The findings in words."""
+    """Return the findings in words."""
     first, last = found.window
     said = [f"{found.env}, mean over env steps {first:,} to {last:,}, {found.sigma.size} runs:"]
     for name, fit in found.fits.items():

@@ -1,17 +1,15 @@
-"""What a training cell consists of: its agents' algorithm, its lanes, what an evaluation finds."""
+"""The parts of a training cell: its agents' algorithm, its lanes, its evaluations."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
-from vs_agents import ActorCriticConfig, BROConfig, FullBROConfig, SACConfig
-from vs_envs import task
+from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO
+from vs_envs import choose_backend, task
 
-from vs_train.acting import environments_of
-from vs_train.config import Backend, TrainConfig
+from vs_train.config import TrainConfig
 
-_ALGORITHMS = {"sac": SACConfig, "bro": BROConfig, "bro-full": FullBROConfig}
+_ALGORITHMS = {"sac": SAC, "bro": BRO, "bro-full": FullBRO}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +21,16 @@ class Evaluation:
         updates: critic updates of each agent so far.
         returns: ``(lanes,)`` mean undiscounted return; NaN where the agent has diverged.
         metrics: name to ``(lanes,)`` means over the steps with an update since the evaluation
-            before, NaN values left out; and the diagnostics, measured now.
+            before, NaN where any of the values was; and the diagnostics, measured now.
+        nan_from: name of such a mean to ``(lanes,)`` env steps: the first since the evaluation
+            before whose value was NaN, 0 where none was.
     """
 
     env_step: int
     updates: int
     returns: np.ndarray
     metrics: dict[str, np.ndarray]
+    nan_from: dict[str, np.ndarray]
 
 
 def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -59,19 +60,21 @@ def with_backend(config: TrainConfig) -> tuple[TrainConfig, str]:
     """Return the cell with what backend ``auto`` stands for here, and a sentence on the choice."""
     if config.backend != "auto":
         return config, f"backend {config.backend!r} was asked for"
-    environments = environments_of(config, lane_axes(config)[1])
-    chosen = environments.backend
-    environments.close()
-    return replace(config, backend=cast("Backend", chosen)), environments.why
+    chosen, why = choose_backend(config.env, environments=len(lane_axes(config)[0]))
+    return replace(config, backend=chosen), why
 
 
 def merged(parts: Iterable[Evaluation]) -> Evaluation:
     """Return evaluations of neighbouring lanes at one step as one."""
     parts = list(parts)
-    names = dict.fromkeys(name for part in parts for name in part.metrics)
     return Evaluation(
         env_step=parts[0].env_step,
         updates=parts[0].updates,
         returns=np.concatenate([part.returns for part in parts]),
-        metrics={name: np.concatenate([part.metrics[name] for part in parts]) for name in names},
+        metrics=_joined([part.metrics for part in parts]),
+        nan_from=_joined([part.nan_from for part in parts]),
     )
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

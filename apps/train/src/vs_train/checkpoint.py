@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from vs_logging import run_id
+from vs_logging import run_id, write_json
 
 from vs_train.config import TrainConfig
 from vs_train.programs import Programs
@@ -97,8 +97,7 @@ class Checkpoints:
 
     def begin(self, *, keep: int | None) -> None:
         """Make the folder, and remove every step but ``keep``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / _CELL, self._settings)
+        write_json(self.folder / _CELL, self._settings)
         self.prune(keep=keep)
 
     def prune(self, *, keep: int | None) -> None:
@@ -117,7 +116,7 @@ class Checkpoints:
         full[_EMPTY] = np.frombuffer(json.dumps(empty).encode(), np.uint8)
         with orbax.checkpoint.StandardCheckpointer() as checkpointer:
             checkpointer.save(self._part(step, part).absolute(), full)
-        _write(_sums(self._part(step, part)), _checksums(self._part(step, part)))
+        write_json(_sums(self._part(step, part)), _checksums(self._part(step, part)))
 
     def load(self, step: int, *, part: int = 0) -> Arrays:
         """Read one part of a step.
@@ -180,12 +179,6 @@ def _checksums(folder: Path) -> dict[str, int]:
                 total = zlib.crc32(block, total)
         sums[path.relative_to(folder).as_posix()] = total
     return sums
-
-
-def _write(path: Path, document: object) -> None:
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
 
 
 def _plain(value: object) -> object:

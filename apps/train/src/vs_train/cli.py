@@ -1,6 +1,7 @@
 """``vs-train``: one configuration, several learning rates and seeds at once."""
 
 import sys
+import warnings
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ class Command:
 
     Every learning rate is one run: a folder in --out with its settings (run.json) and its rows,
     one per evaluation of one seed. All agents of the command train side by side. SIGTERM and Ctrl-C
-    finish the step in flight and write a checkpoint; the same command with --resume goes on from
+    finish the step in flight and write a checkpoint; the same command with --resume continues from
     it, and from the last one after a kill -9. A second signal ends at once.
     """
 
@@ -36,7 +37,7 @@ class Command:
     resume: bool = False
     """Go on from the checkpoint of this cell in --out."""
     processes: int = 1
-    """Split the agents over so many processes of one XLA thread each."""
+    """Number of processes, of one XLA thread each, to split the agents over."""
     wandb: str | None = None
     """Send the rows to this Weights & Biases project too."""
     tensorboard: bool = False
@@ -48,7 +49,9 @@ class Command:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``vs-train``; exits with 2 and one sentence on bad input."""
     try:
-        _run(tyro.cli(Command, args=arguments))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show  # ty: ignore[invalid-assignment]
+            _run(tyro.cli(Command, args=arguments))
     except (ValueError, ImportError) as error:
         _end(error, 2)
     except WorkerError as error:
@@ -95,6 +98,10 @@ def _sinks(command: Command) -> tuple[Sink, ...]:
     if command.tensorboard:
         sinks.append(TensorBoardSink(command.out / "tensorboard"))
     return tuple(sinks)
+
+
+def _show(message: Warning | str, *_: object) -> None:
+    print(f"vs-train: {message}", file=sys.stderr)
 
 
 def _end(error: Exception, status: int) -> None:

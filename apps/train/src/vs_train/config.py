@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 import tyro
-from vs_envs import task_names
+from vs_envs import task
 
 type Algo = Literal["sac", "bro", "bro-full"]
 type Backend = Literal["python", "envpool", "mjx", "auto"]
@@ -59,7 +59,8 @@ class TrainConfig:
 
     Attributes:
         algo: sac, bro (as in the scaling papers: no optimistic actor) or bro-full.
-        env: task, e.g. ``dmc/cartpole-swingup``.
+        env: task, e.g. ``dmc/cartpole-swingup``; ``module:benchmark/env`` for one that an
+            importable module registers (`vs_envs.register_task`).
         utd: critic updates per environment step (sigma); 0.5 is one update every second step.
             By algorithm: 1, 2, 10.
         batch_size: transitions per update. By algorithm: 256, 256, 128.
@@ -119,8 +120,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.algo not in _DEFAULTS:
             raise ValueError(f"algo = {self.algo!r}: expected one of {', '.join(_DEFAULTS)}")
-        if self.env not in task_names():
-            raise ValueError(f"env = {self.env!r}: expected a task such as 'dmc/cartpole-swingup'")
+        try:
+            task(self.env)
+        except ValueError as error:
+            raise ValueError(f"env: {error}") from error
         for name, value in asdict(self.choices).items():
             _positive(name, value)
         for name in ("critic_depth", "actor_width", "seeds", "steps", "replay_capacity"):

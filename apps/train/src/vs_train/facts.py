@@ -1,11 +1,17 @@
-"""What is recorded of a cell beside its rows: settings, versions, cost."""
+"""Facts recorded of a cell beside its rows: settings, versions, cost."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 
 import jax
-from vs_agents import ActorCriticConfig, UpdateFlops, formula_flops, measured_flops
+from vs_agents import (
+    ActorCriticConfig,
+    UpdateFlops,
+    formula_flops,
+    measured_flops,
+    measured_total,
+)
 from vs_envs import task
 
 from vs_train.cell import agent_config, lane_axes, with_backend
@@ -36,10 +42,12 @@ def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
 
 
 def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
-    """Return the facts about a cell that are not settings: versions, device, cost per update."""
+    """Return the facts of a cell that are not settings: task, versions, device, cost per update."""
     packages = (*_RECORDED, *_OF_BACKEND.get(config.backend, ()))
+    facts = task(config.env)
     return {
-        "action_repeat": task(config.env).action_repeat,
+        "action_repeat": facts.action_repeat,
+        "optimal_return": facts.optimal_return,
         "versions": {name: version(name) for name in packages},
         "device": jax.devices()[0].device_kind,
         "steps": config.steps,
@@ -56,24 +64,27 @@ def flops_per_update(config: TrainConfig) -> float:
 
     ``N`` is the number of critic parameters, ``B`` the batch size.
     """
-    return _formula(agent_config(config), config.choices.batch_size)
+    return formula_flops(agent_config(config), config.choices.batch_size).critic
 
 
 def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, float]:
-    """Return what an agent's updates have cost so far.
+    """Return the cost of an agent's updates so far.
 
     Returns:
-        ``flops`` by the papers' formula, which has no term of its own for the actor, and
+        ``flops`` by the papers' formula, which has no term for the actor, and
         ``measured_flops`` by XLA's count of both programs, the actor's as often as it was updated.
     """
-    actor_updates = updates
-    if config.actor_every == "env_step":
-        actor_updates = max(0, env_step - config.choices.warmup_steps)
-    measured = _measured(config)
+    decisions = max(0, env_step - config.choices.warmup_steps)
     return {
         "flops": flops_per_update(config) * updates,
-        "measured_flops": measured.critic * updates + measured.actor * actor_updates,
+        "measured_flops": measured_total(
+            agent_config(config), config.choices.batch_size, decisions=decisions, updates=updates
+        ),
     }
+
+
+def _measured(config: TrainConfig) -> UpdateFlops:
+    return measured_flops(agent_config(config), config.choices.batch_size)
 
 
 @cache  # counting builds the networks' shapes, which takes a tenth of a second
@@ -81,14 +92,3 @@ def _params(agent: ActorCriticConfig) -> dict[str, int]:
     passive = agent.passive_params
     found = {} if passive is None else {"passive_critic_params": passive}
     return found | {"critic_params": agent.critic_params}
-
-
-@cache
-def _formula(agent: ActorCriticConfig, batch_size: int) -> float:
-    return formula_flops(agent, batch_size).critic
-
-
-@cache
-def _measured(config: TrainConfig) -> UpdateFlops:
-    agent = replace(agent_config(config), passive_width=None)  # an observer's cost is not theirs
-    return measured_flops(agent, config.choices.batch_size)

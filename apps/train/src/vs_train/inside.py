@@ -76,7 +76,9 @@ class InsideTrainer:
             batch_size=self._choices.batch_size,
             counts=self._counts,
         )
-        self._metrics.add_rows(jax.device_get(metrics))
+        self._metrics.add_rows(
+            jax.device_get(metrics), first_step=self.env_step + 1, updates=np.array(due)
+        )
         before = self._updates
         self.env_step += len(due)
         self._updates += sum(n for n in due if n != COLLECT)
@@ -85,11 +87,13 @@ class InsideTrainer:
             self._inside = self._inside._replace(lanes=lanes)
         if self.env_step % self._choices.eval_every:
             return None
+        taken = self._metrics.take()
         return Evaluation(
             env_step=self.env_step,
             updates=self._updates,
             returns=self._evaluate(),
-            metrics=self._metrics.take(),
+            metrics=taken.means,
+            nan_from=taken.nan_from,
         )
 
     def state(self) -> Arrays:

@@ -1,4 +1,4 @@
-"""What a process that computes is told through its environment, before it starts."""
+"""Environment variables for compute processes."""
 
 import os
 
@@ -6,7 +6,7 @@ _HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
 def process_settings(threads: int = 1) -> dict[str, str]:
-    """Return environment variables for a process that computes on so many threads of a CPU.
+    """Return environment variables for a process that computes on ``threads`` threads of a CPU.
 
     Processes that each take all cores are slower than one alone. ``NPROC`` is what XLA takes for
     the number of cores; ``--xla_cpu_multi_thread_eigen=false`` splits no product, but leaves a

@@ -1,4 +1,4 @@
-"""What a person sees while a cell trains: a live bar on a terminal, plain lines elsewhere."""
+"""The progress of a cell: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ class Watch:
         Args:
             config: the cell.
             stream: where to show it.
-            start: env step that the training goes on from.
+            start: env step that the training continues from.
         """
         self._config, self._stream, self._start = config, stream, start
         self._started = time.monotonic()

@@ -12,6 +12,7 @@ from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, sc
 from vs_train.cell import Evaluation, lane_axes, with_backend
 from vs_train.checkpoint import Checkpoints, checkpoint_due, next_checkpoint
 from vs_train.config import TrainConfig
+from vs_train.divergence import DivergenceWatch
 from vs_train.facts import columns, flops, metadata
 from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
@@ -37,7 +38,7 @@ def finished_seeds(config: TrainConfig, out: Path) -> set[int]:
 
 
 def checkpoint_step(config: TrainConfig, out: Path, *, processes: int = 1) -> int | None:
-    """Return the env step that ``resume=True`` goes on from, None where there is no checkpoint.
+    """Return the env step that ``resume=True`` continues from, None where there is no checkpoint.
 
     Raises:
         ValueError: if the checkpoint was written by another number of processes.
@@ -60,17 +61,18 @@ def train_and_record(
 
     A checkpoint is written at the end, and so a finished cell can go on with more steps. Closing
     the iterator, or an exception in it, leaves complete tables marked as failed. A cell that was
-    cut off before its first checkpoint starts again from its beginning.
+    cut off before its first checkpoint starts again from its beginning. A `DivergenceWarning` says
+    once of every agent's metric that it has become NaN.
 
     Args:
         config: the cell.
         out: folder of run folders; created if needed.
         resume: go on from the cell's checkpoint in ``out``.
         checkpoint_every: environment steps between two checkpoints; 0 for none before the end.
-        processes: split the lanes over so many processes of one XLA thread each. The program's main
+        processes: number of processes, of one XLA thread each, to split the lanes over. The main
             module must be importable without effect (``if __name__ == "__main__":``).
         sinks: where the rows go as well; closed at the end.
-        stop: asks for an early end: a checkpoint is written.
+        stop: requests an early end: a checkpoint is written.
         on_step: called with the env step reached, after each or at least every second or so.
 
     Raises:
@@ -117,7 +119,7 @@ def train_and_record(
                 on_step=on_step,
             )
         stack.enter_context(closing(evaluations))
-        seeds = lane_axes(config)[1]
+        seeds, divergence = lane_axes(config)[1], DivergenceWatch(config)
         for evaluation in evaluations:
             for lane, seed in enumerate(seeds):
                 run = lane // config.seeds
@@ -125,6 +127,7 @@ def train_and_record(
                 writers[run].write(seed=int(seed), **row)
                 for sink in sinks:
                     sink.write(settings[run], seed=int(seed), **row)
+            divergence.look(evaluation)
             yield evaluation
 
 

@@ -62,7 +62,8 @@ class Trainer:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
         if self._config.diagnostics != "none" and not random:
-            self._metrics.add(fresh_loss(self._lanes, transition, config=self._agent))
+            fresh = fresh_loss(self._lanes, transition, config=self._agent)
+            self._metrics.add(fresh, env_step=self.env_step + 1)
         self._lanes, action, metrics = step(
             self._lanes,
             transition,
@@ -72,8 +73,8 @@ class Trainer:
             updates=due,
         )
         self._acting.choose(np.asarray(action))
-        self._metrics.add(metrics)
         self.env_step += 1
+        self._metrics.add(metrics, env_step=self.env_step)
         before, self._updates = self._updates, self._updates + (due or 0)
         if self._agent.reset_due(
             env_step=self.env_step, updates_before=before, updates=self._updates
@@ -81,18 +82,20 @@ class Trainer:
             self._lanes = reset_lanes(self._lanes, config=self._agent)
         if self.env_step % self._choices.eval_every:
             return None
+        taken = self._metrics.take()
         return Evaluation(
             env_step=self.env_step,
             updates=self._updates,
             returns=self._evaluate(self._lanes),
-            metrics=self._metrics.take() | self._diagnose(),
+            metrics=taken.means | self._diagnose(),
+            nan_from=taken.nan_from,
         )
 
     def state(self) -> Arrays:
         """Return everything that `restore` needs to go on with the same numbers.
 
-        Evaluations begin from seeds of their own every time and have no state. A backend whose
-        environments cannot tell theirs goes on with a new episode.
+        Evaluations begin from separate seeds every time and have no state. A backend without a state
+        continues with a new episode.
         """
         state = pack(self._lanes, "lanes") | under("acting", self._acting.state())
         state |= under("metrics", self._metrics.state())
@@ -130,7 +133,7 @@ class Trainer:
         total = np.zeros(len(self._seeds))
         action = np.zeros(0)
         for episode in range(self._choices.eval_episodes):
-            # seeds of its own: the episodes do not depend on the other lanes, nor on a restart
+            # separate seeds: the episodes do not depend on the other lanes, nor on a restart
             seeds = derived_seeds(SEED_LIMIT + self._seeds, self.env_step, episode)
             observation, _ = self._judges.reset(seed=seeds)
             running = np.ones(len(self._seeds), bool)

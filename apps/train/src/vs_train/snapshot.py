@@ -25,7 +25,10 @@ def part(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
 
 
 def pack(tree: Any, name: str) -> Arrays:
-    """Return every leaf under ``name/``; random keys as their data, of memories what is filled."""
+    """Return every leaf under ``name/``.
+
+    Random keys are stored as raw words; of a replay memory only the filled part.
+    """
     inserted = int(tree.replay.inserted) if isinstance(tree, Lanes | Stream) else 0
     arrays: Arrays = {}
     for where, leaf in _leaves(tree, name):

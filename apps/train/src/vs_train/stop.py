@@ -4,11 +4,11 @@ import signal
 from types import FrameType
 
 
-class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
-    """The training was asked to stop and has written a checkpoint.
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """The training has stopped on request, after a checkpoint.
 
     Attributes:
-        signum: the signal that asked.
+        signum: the signal received.
     """
 
     def __init__(self, signum: int, env_step: int) -> None:
@@ -18,10 +18,10 @@ class Stopped(Exception):  # noqa: N818 - what was asked for, not an error
 
 
 class StopRequest:
-    """Whether to stop; looked at between two environment steps.
+    """A stop flag, polled between env steps.
 
     Attributes:
-        signum: the signal that asked, None before.
+        signum: the signal received, None before.
     """
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ class WorkerError(RuntimeError):
 
 
 def shares(lanes: int, processes: int) -> list[slice]:
-    """Return which lanes each process has: neighbours, at most one more here than there."""
+    """Return the lanes of each process: neighbours, in shares that differ by one lane at most."""
     bounds = [lanes * k // processes for k in range(processes + 1)]
     return [slice(*pair) for pair in pairwise(bounds)]
 
@@ -55,11 +55,11 @@ def train_in_processes(
         processes: how many, at most the number of lanes.
         start: env step of the checkpoint to go on from, None to begin.
         checkpoint_every: env steps between checkpoints, 0 for only the last.
-        stop: asks for an early end.
+        stop: requests an early end.
         on_step: called with the env step that every worker has reached, now and then.
 
     Raises:
-        Stopped: it was asked to stop; all workers have their checkpoint of the same step.
+        Stopped: on a stop request; all workers have their checkpoint of the same step.
         WorkerError: a worker died; the others are ended too.
     """
     parts = shares(len(lane_axes(config)[0]), processes)
@@ -135,7 +135,7 @@ def _started(
 
 @contextmanager
 def _children_told(settings: dict[str, str]) -> Generator[None]:
-    """Let children that start now find these variables before they import jax."""
+    """Set variables that children started now inherit, before they import jax."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -162,7 +162,7 @@ def _tell(pipes: list[Connection], live: set[int], message: tuple[Any, ...]) -> 
     for k in live:
         try:
             pipes[k].send(message)
-        except OSError:  # it has ended: what it said last is still to be read
+        except OSError:  # it has ended: its last messages are still to be read
             continue
 
 
@@ -176,7 +176,8 @@ def _work(
     checkpoint_every: int,
 ) -> None:
     """Train some lanes in a process of their own."""
-    for signum in (signal.SIGINT, signal.SIGTERM):  # a process group gets them all: the parent asks
+    # Ctrl-C reaches the whole group; only the parent acts on it
+    for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
     try:
         trainer = Programs(config, lanes=lanes)

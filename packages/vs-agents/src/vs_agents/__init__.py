@@ -1,31 +1,31 @@
 """Value-based RL agents as pure functions over pytrees."""
 
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.bro import BROConfig, FullBROConfig
-from vs_agents.diagnostics import (
-    Stream,
-    UpdateFlops,
-    diagnose,
-    formula_flops,
-    fresh_loss,
-    init_stream,
-    measured_flops,
-    step_stream,
+from vs_agents.bro import BRO, FullBRO
+from vs_agents.compiled_loop import COLLECT, Inside, run_inside
+from vs_agents.diagnostics import Stream, diagnose, fresh_loss, init_stream, step_stream
+from vs_agents.flops import UpdateFlops, formula_flops, measured_flops, measured_total
+from vs_agents.lanes import (
+    Lanes,
+    evaluate,
+    init_lanes,
+    reset_lanes,
+    step,
+    updates_after,
+    updates_due,
 )
-from vs_agents.inside import COLLECT, Inside, run_inside
-from vs_agents.loop import Lanes, evaluate, init_lanes, reset_lanes, step, updates_due
 from vs_agents.replay import Transition
-from vs_agents.sac import SACConfig
+from vs_agents.sac import SAC
 
 __all__ = [
+    "BRO",
     "COLLECT",
+    "SAC",
     "ActorCriticConfig",
     "AgentState",
-    "BROConfig",
-    "FullBROConfig",
+    "FullBRO",
     "Inside",
     "Lanes",
-    "SACConfig",
     "Stream",
     "Transition",
     "UpdateFlops",
@@ -36,9 +36,11 @@ __all__ = [
     "init_lanes",
     "init_stream",
     "measured_flops",
+    "measured_total",
     "reset_lanes",
     "run_inside",
     "step",
     "step_stream",
+    "updates_after",
     "updates_due",
 ]

@@ -1,28 +1,32 @@
-"""What SAC and BRO share: the state of one agent and the order of its updates.
+"""One agent: its state, the order of its updates, and the methods that make an algorithm.
 
-Both are maximum-entropy actor-critics with two critics. They differ in their networks, in what a
-critic predicts, in how the two predictions become one, in the loss and in the optimisers: that is
-what a subclass of `ActorCriticConfig` says (`vs_agents.sac`, `vs_agents.bro`).
+SAC and BRO are maximum-entropy actor-critics with two critics, and so is `ActorCriticConfig` as it
+stands. An algorithm is a subclass: it names its networks, combines the two critics' predictions and
+gives their loss (`vs_agents.sac`, `vs_agents.bro`), and may replace every other method too, such as
+the target, the policy's loss or the temperature.
 
-Everything is a pure function of one agent's state; `vs_agents.loop` maps it over lanes.
+Everything is a pure function of one agent's state; `vs_agents.lanes` maps it over lanes.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import jax
 import optax
+from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
 from vs_agents.distributions import standard_normal, tanh_normal
 from vs_agents.linear import Dtype
-from vs_agents.networks import GaussianActor, TwinCritic
+from vs_agents.networks import TwinCritic
 from vs_agents.replay import Transition, Values
 
 type Params = Any  # a pytree of arrays
 type Every = Literal["critic_update", "env_step"]
+type Metrics = dict[str, Array]
 
 ADAM = optax.scale_by_adam()  # learning rates are applied outside: they are traced values
 
@@ -40,15 +44,15 @@ class AgentState(NamedTuple):
     actor: Learner
     critic: Learner
     target_critic: Params
-    log_temperature: Learner  # params: ()
+    log_temperature: Learner | None  # params: (); see ActorCriticConfig.initial_temperature
     passive_critic: Learner | None  # see ActorCriticConfig.passive_width
-    extra: Any  # what only one algorithm has
+    extra: Any  # see ActorCriticConfig.init_extra
     learning_rate: Array  # ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActorCriticConfig(ABC):
-    """What is fixed when the update is compiled.
+    """An algorithm and its constants, fixed when the update is compiled.
 
     Attributes:
         observation_size: length of one observation.
@@ -60,12 +64,17 @@ class ActorCriticConfig(ABC):
         target_rate: tau, the step of the target critics towards the critics.
         target_entropy_per_action: the temperature steers the policy's entropy to minus this number
             per action dimension: 1/2 as in ``jaxrl`` and BRO, 1 as in Haarnoja 2018.
-        actor_every: when actor and temperature are updated: with every critic update, or once per
-            environment step, after that step's critic updates.
-        dtype: in which matrix products are formed; everything else is float32.
+        actor_every: update actor and temperature with every critic update, or once per environment
+            step, after that step's critic updates.
+        dtype: type of the operands of matrix products; everything else is float32.
         passive_width: width of a passive critic of the same depth, trained on the first one's
             batches and targets without influence on either (arXiv:2508.14881, section 4); None for
             none.
+        network_optimizer: of actor and critics; steps are scaled by the agent's learning rate.
+        initial_temperature: weight of the entropy at start; None for an algorithm without entropy,
+            or with a constant weight: it learns no temperature.
+        temperature_optimizer: of the logarithm of the temperature.
+        temperature_rate: its learning rate; None for the agent's.
     """
 
     observation_size: int
@@ -81,13 +90,20 @@ class ActorCriticConfig(ABC):
     passive_width: int | None = None
 
     network_optimizer: ClassVar[optax.GradientTransformation] = ADAM
+    initial_temperature: ClassVar[float | None] = 1.0
     temperature_optimizer: ClassVar[optax.GradientTransformation] = ADAM
-    temperature_rate: ClassVar[float | None] = None  # None: the agent's learning rate
+    temperature_rate: ClassVar[float | None] = None
+
+    # Defined by every algorithm.
 
     @property
     @abstractmethod
-    def actor(self) -> GaussianActor:
-        """The policy network."""
+    def actor(self) -> nn.Module:
+        """The policy network.
+
+        It gives mean and log standard deviation where `act`, `explore`, `target` and `policy_loss`
+        are the defaults.
+        """
 
     @abstractmethod
     def critic_of(self, width: int) -> TwinCritic:
@@ -100,6 +116,160 @@ class ActorCriticConfig(ABC):
     @abstractmethod
     def loss(self, predictions: Array, target: Array) -> Array:
         """Return the loss of ``(2, B, K)`` against ``(B, K)``, summed over critics; ``(B,)``."""
+
+    # Defaults, which an algorithm may replace.
+
+    def act(self, state: AgentState, observation: Values) -> Array:
+        """Return the tanh of the policy's mean, the action of evaluations, ``(..., action)``."""
+        return jnp.tanh(policy(self, state.actor.params, observation)[0])
+
+    def explore(self, state: AgentState, observation: Values, key: Array) -> Array:
+        """Return the action to take while training, ``(..., action)``."""
+        mean, log_std = policy(self, state.actor.params, observation)
+        return tanh_normal(mean, log_std, standard_normal(key, mean.shape))[0]
+
+    def target(self, state: AgentState, batch: Transition, noise: Array) -> Array:
+        """Return ``r + gamma (1 - terminated) (Z'(s', a') - alpha log pi(a'|s'))``, ``(B, K)``.
+
+        ``Z'`` combines the two target critics, ``a'`` is the policy's action under ``noise``.
+
+        Args:
+            state: the agent.
+            batch: transitions with one leading axis ``(B, ...)``.
+            noise: ``(B, action)`` standard normal draws.
+        """
+        mean, log_std = policy(self, state.actor.params, batch.next_observation)
+        action, log_prob = tanh_normal(mean, log_std, noise)
+        values = predictions(self, state.target_critic, batch.next_observation, action)
+        soft = self.combine(values) - (self.temperature(state) * log_prob)[:, None]
+        return bellman(self, batch, soft)
+
+    def policy_loss(
+        self, actor: Params, state: AgentState, batch: Transition, noise: Array
+    ) -> tuple[Array, Array | None]:
+        """Return ``mean(alpha log pi - Q)`` under ``state``'s critic, and the entropy.
+
+        ``Q`` combines the two critics' predictions and is the mean over their K.
+
+        Args:
+            actor: the policy's parameters.
+            state: the agent.
+            batch: transitions with one leading axis ``(B, ...)``.
+            noise: ``(B, action)`` standard normal draws.
+
+        Returns:
+            The loss (), and the policy's mean entropy () in nats; None where it has none.
+        """
+        mean, log_std = policy(self, actor, batch.observation)
+        action, log_prob = tanh_normal(mean, log_std, noise)
+        values = predictions(self, state.critic.params, batch.observation, action)
+        value = self.combine(values).mean(-1)
+        return (self.temperature(state) * log_prob - value).mean(), -log_prob.mean()
+
+    def temperature(self, state: AgentState) -> Array:
+        """Return alpha, the weight of the entropy, (); 0 where no temperature is learnt."""
+        if state.log_temperature is None:
+            return jnp.zeros(())
+        return jnp.exp(state.log_temperature.params)
+
+    def temperature_loss(self, log_temperature: Array, entropy: Array) -> Array:
+        """Return ``alpha (entropy - target entropy)``, ()."""
+        return jnp.exp(log_temperature) * (entropy - self.target_entropy)
+
+    def update_critic(
+        self, state: AgentState, batch: Transition, key: Array
+    ) -> tuple[AgentState, Metrics]:
+        """Update the critics, then move their targets towards them.
+
+        Args:
+            state: the agent before.
+            batch: transitions with one leading axis ``(B, ...)``.
+            key: JAX random key of the policy's sample.
+
+        Returns:
+            The agent after, and the scalar ``critic_loss`` (and ``passive_critic_loss``).
+        """
+        noise = standard_normal(key, batch.action.shape)
+        target = self.target(state, batch, noise)
+        loss, gradient = jax.value_and_grad(lambda p: critic_loss(self, p, batch, target))(
+            state.critic.params
+        )
+        critic = descend(state.critic, gradient, self.network_optimizer, state.learning_rate)
+        metrics = {"critic_loss": loss}
+        if state.passive_critic is not None:
+            metrics["passive_critic_loss"], gradient = jax.value_and_grad(
+                lambda p: passive_loss(self, p, batch, target)
+            )(state.passive_critic.params)
+            passive = descend(
+                state.passive_critic, gradient, self.network_optimizer, state.learning_rate
+            )
+            state = state._replace(passive_critic=passive)
+        targets = optax.incremental_update(critic.params, state.target_critic, self.target_rate)
+        return state._replace(critic=critic, target_critic=targets), metrics
+
+    def update_actor(
+        self, state: AgentState, batch: Transition, key: Array
+    ) -> tuple[AgentState, Metrics]:
+        """Update the actor, then the temperature, then the algorithm's own part.
+
+        Args:
+            state: the agent before.
+            batch: transitions with one leading axis ``(B, ...)``.
+            key: JAX random key of the policy's sample.
+
+        Returns:
+            The agent after, and the scalars ``entropy`` and ``temperature`` where it has them.
+
+        Raises:
+            ValueError: if there is a temperature to learn and `policy_loss` gives no entropy.
+        """
+        policy_key, extra_key = jax.random.split(key)
+        noise = standard_normal(policy_key, batch.action.shape)
+        gradient, entropy = jax.grad(
+            lambda p: self.policy_loss(p, state, batch, noise), has_aux=True
+        )(state.actor.params)
+        actor = descend(state.actor, gradient, self.network_optimizer, state.learning_rate)
+        metrics = {} if entropy is None else {"entropy": entropy}
+        temperature = state.log_temperature
+        if temperature is not None:
+            if entropy is None:
+                raise ValueError(
+                    f"{type(self).__name__}.policy_loss gives no entropy to learn a temperature "
+                    "from: expected initial_temperature = None"
+                )
+            metrics["temperature"] = self.temperature(state)
+            gradient = jax.grad(self.temperature_loss)(temperature.params, entropy)
+            rate = self.temperature_rate
+            temperature = descend(
+                temperature,
+                gradient,
+                self.temperature_optimizer,
+                state.learning_rate if rate is None else jnp.asarray(rate),
+            )
+        state = state._replace(actor=actor, log_temperature=temperature)
+        return self.update_extra(state, batch, extra_key), metrics
+
+    def init_extra(self, state: AgentState, key: Array) -> Any:
+        """Return this algorithm's own part of a fresh agent; ``state`` is the rest of it."""
+        del state, key
+
+    def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
+        """Update that part, after actor and temperature."""
+        del batch, key
+        return state
+
+    def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
+        """Return True if networks, optimisers and temperature start afresh after this step.
+
+        Args:
+            env_step: environment steps so far, this one included.
+            updates_before: critic updates before this step.
+            updates: critic updates so far, this step's included.
+        """
+        del env_step, updates_before, updates
+        return False
+
+    # Derived from the methods above.
 
     @property
     def critic(self) -> TwinCritic:
@@ -128,31 +298,6 @@ class ActorCriticConfig(ABC):
         shapes = jax.eval_shape(self.critic_of(width).init, key, observation, action)
         return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
-    def init_extra(self, key: Array) -> Any:
-        """Return the part of the state that only this algorithm has."""
-        del key
-
-    def explore(self, state: AgentState, observation: Values, key: Array) -> Array:
-        """Return the action to take while training, ``(..., action)``."""
-        mean, log_std = policy(self, state.actor.params, observation)
-        return tanh_normal(mean, log_std, standard_normal(key, mean.shape))[0]
-
-    def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell whether networks, optimisers and temperature start afresh after this step.
-
-        Args:
-            env_step: environment steps so far, this one included.
-            updates_before: critic updates before this step.
-            updates: critic updates with those of this step.
-        """
-        del env_step, updates_before, updates
-        return False
-
-    def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
-        """Update that part, after the actor."""
-        del batch, key
-        return state
-
 
 def init(config: ActorCriticConfig, key: Array, learning_rate: Array | float) -> AgentState:
     """Return a fresh agent.
@@ -160,37 +305,33 @@ def init(config: ActorCriticConfig, key: Array, learning_rate: Array | float) ->
     Args:
         config: the algorithm.
         key: JAX random key of the initial weights.
-        learning_rate: step size of critic and actor (and temperature, where the algorithm says so).
+        learning_rate: step size of critic and actor, and of the temperature unless it has its own.
     """
     actor_key, critic_key, passive_key, extra_key = jax.random.split(key, 4)
     observation, action = jnp.zeros(config.observation_size), jnp.zeros(config.action_size)
     critic = config.critic.init(critic_key, observation, action)
-    passive = None
+    passive = temperature = None
     if config.passive_width is not None:
         passive_critic = config.critic_of(config.passive_width)
         passive = learner(config, passive_critic.init(passive_key, observation, action))
-    log_temperature = jnp.zeros(())
-    return AgentState(
+    if config.initial_temperature is not None:
+        logarithm = jnp.asarray(math.log(config.initial_temperature), jnp.float32)
+        temperature = Learner(logarithm, config.temperature_optimizer.init(logarithm))
+    state = AgentState(
         actor=learner(config, config.actor.init(actor_key, observation)),
         critic=learner(config, critic),
         target_critic=jax.tree.map(jnp.copy, critic),  # own buffers: the state is donated
-        log_temperature=Learner(
-            log_temperature, config.temperature_optimizer.init(log_temperature)
-        ),
+        log_temperature=temperature,
         passive_critic=passive,
-        extra=config.init_extra(extra_key),
+        extra=None,
         learning_rate=jnp.asarray(learning_rate, jnp.float32),
     )
+    return state._replace(extra=config.init_extra(state, extra_key))
 
 
 def learner(config: ActorCriticConfig, params: Params) -> Learner:
     """Return parameters of a network with a fresh optimiser."""
     return Learner(params, config.network_optimizer.init(params))
-
-
-def act_deterministic(config: ActorCriticConfig, state: AgentState, observation: Values) -> Array:
-    """Return the tanh of the policy's mean, the action used in evaluation."""
-    return jnp.tanh(policy(config, state.actor.params, observation)[0])
 
 
 def policy(config: ActorCriticConfig, actor: Params, observation: Values) -> tuple[Array, Array]:
@@ -201,23 +342,14 @@ def policy(config: ActorCriticConfig, actor: Params, observation: Values) -> tup
 def predictions(
     config: ActorCriticConfig, critic: Params, observation: Values, action: Values
 ) -> Array:
-    """Return what both critics predict, ``(2, ..., K)``."""
+    """Return both critics' predictions, ``(2, ..., K)``."""
     return cast("Array", config.critic.apply(critic, observation, action))
 
 
-def critic_target(
-    config: ActorCriticConfig, state: AgentState, batch: Transition, noise: Array
-) -> Array:
-    """Return ``r + gamma (1 - terminated) (Z'(s', a') - alpha log pi(a'|s'))``, ``(B, K)``.
-
-    ``Z'`` combines the two target critics, ``a'`` is the policy's action under ``noise``.
-    """
-    mean, log_std = policy(config, state.actor.params, batch.next_observation)
-    action, log_prob = tanh_normal(mean, log_std, noise)
-    values = predictions(config, state.target_critic, batch.next_observation, action)
-    soft = config.combine(values) - (jnp.exp(state.log_temperature.params) * log_prob)[:, None]
-    going_on = 1.0 - jnp.asarray(batch.terminated)
-    return jnp.asarray(batch.reward)[:, None] + config.discount * going_on[:, None] * soft
+def bellman(config: ActorCriticConfig, batch: Transition, value: Array) -> Array:
+    """Return ``r + gamma (1 - terminated) value``, with ``value`` and the result ``(B, K)``."""
+    continues = 1.0 - jnp.asarray(batch.terminated)
+    return jnp.asarray(batch.reward)[:, None] + config.discount * continues[:, None] * value
 
 
 def critic_loss(
@@ -235,95 +367,6 @@ def passive_loss(
     network = config.critic_of(cast("int", config.passive_width))
     predicted = cast("Array", network.apply(critic, batch.observation, batch.action))
     return config.loss(predicted, target).mean()
-
-
-def actor_loss(
-    config: ActorCriticConfig, actor: Params, state: AgentState, batch: Transition, noise: Array
-) -> tuple[Array, Array]:
-    """Return ``mean(alpha log pi - Q)`` under ``state``'s critic, and the entropy.
-
-    ``Q`` combines the two critics and is the mean of what they predict.
-    """
-    mean, log_std = policy(config, actor, batch.observation)
-    action, log_prob = tanh_normal(mean, log_std, noise)
-    values = predictions(config, state.critic.params, batch.observation, action)
-    value = config.combine(values).mean(-1)
-    temperature = jnp.exp(state.log_temperature.params)
-    return (temperature * log_prob - value).mean(), -log_prob.mean()
-
-
-def temperature_loss(config: ActorCriticConfig, log_temperature: Array, entropy: Array) -> Array:
-    """Return ``alpha (entropy - target entropy)``."""
-    return jnp.exp(log_temperature) * (entropy - config.target_entropy)
-
-
-def update_critic(
-    config: ActorCriticConfig, state: AgentState, batch: Transition, key: Array
-) -> tuple[AgentState, dict[str, Array]]:
-    """Do one update of the critics and their targets.
-
-    Args:
-        config: the algorithm.
-        state: the agent before.
-        batch: transitions with one leading axis ``(B, ...)``.
-        key: JAX random key of the policy's sample.
-
-    Returns:
-        The agent after, and the scalar ``critic_loss`` (and ``passive_critic_loss``).
-    """
-    noise = standard_normal(key, batch.action.shape)
-    target = critic_target(config, state, batch, noise)
-    loss, gradient = jax.value_and_grad(lambda p: critic_loss(config, p, batch, target))(
-        state.critic.params
-    )
-    critic = descend(state.critic, gradient, config.network_optimizer, state.learning_rate)
-    metrics = {"critic_loss": loss}
-    if state.passive_critic is not None:
-        metrics["passive_critic_loss"], gradient = jax.value_and_grad(
-            lambda p: passive_loss(config, p, batch, target)
-        )(state.passive_critic.params)
-        passive = descend(
-            state.passive_critic, gradient, config.network_optimizer, state.learning_rate
-        )
-        state = state._replace(passive_critic=passive)
-    target_critic = optax.incremental_update(critic.params, state.target_critic, config.target_rate)
-    return state._replace(critic=critic, target_critic=target_critic), metrics
-
-
-def update_actor(
-    config: ActorCriticConfig, state: AgentState, batch: Transition, key: Array
-) -> tuple[AgentState, dict[str, Array]]:
-    """Do one update of the actor, then of the temperature.
-
-    Args:
-        config: the algorithm.
-        state: the agent before.
-        batch: transitions with one leading axis ``(B, ...)``.
-        key: JAX random key of the policy's sample.
-
-    Returns:
-        The agent after, and the scalars ``entropy`` and ``temperature``.
-    """
-    policy_key, extra_key = jax.random.split(key)
-    noise = standard_normal(policy_key, batch.action.shape)
-    gradient, entropy = jax.grad(
-        lambda p: actor_loss(config, p, state, batch, noise), has_aux=True
-    )(state.actor.params)
-    actor = descend(state.actor, gradient, config.network_optimizer, state.learning_rate)
-
-    gradient = jax.grad(lambda p: temperature_loss(config, p, entropy))(
-        state.log_temperature.params
-    )
-    rate = config.temperature_rate
-    log_temperature = descend(
-        state.log_temperature,
-        gradient,
-        config.temperature_optimizer,
-        state.learning_rate if rate is None else jnp.asarray(rate),
-    )
-    metrics = {"entropy": entropy, "temperature": jnp.exp(state.log_temperature.params)}
-    state = state._replace(actor=actor, log_temperature=log_temperature)
-    return config.update_extra(state, batch, extra_key), metrics
 
 
 def descend(

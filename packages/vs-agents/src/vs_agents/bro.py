@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple, cast
 
 import jax
 import optax
+from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
@@ -28,7 +29,7 @@ _SLOW_ADAM = optax.scale_by_adam(b1=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BROConfig(ActorCriticConfig):
+class BRO(ActorCriticConfig):
     """BRO without its optimistic actor, as the two scaling papers use it.
 
     BroNet critics (published: 512 x 2 blocks) and actor (256 x 1 block), AdamW with one learning
@@ -53,7 +54,7 @@ class BROConfig(ActorCriticConfig):
     temperature_rate: ClassVar = 3e-4
 
     @property
-    def actor(self) -> GaussianActor:
+    def actor(self) -> nn.Module:
         """A BroNet with two heads."""
         return GaussianActor(
             BroNet, self.actor_width, self.actor_blocks, self.action_size, "tanh", self.dtype
@@ -72,14 +73,14 @@ class BROConfig(ActorCriticConfig):
         return quantile_huber(predictions, target).sum(0)
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell whether a multiple of `reset_every` was reached."""
+        """Return True if a multiple of `reset_every` was reached."""
         del env_step
         every = self.reset_every
         return every is not None and updates // every > updates_before // every
 
 
 class Optimism(NamedTuple):
-    """What the full BRO learns besides: an exploring actor and its two weights."""
+    """The full BRO's additional state: an exploring actor and its two weights."""
 
     actor: Learner
     log_optimism: Learner  # params: ()
@@ -87,13 +88,13 @@ class Optimism(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FullBROConfig(BROConfig):
-    """BRO as published for itself: with the optimistic actor that explores, and early resets.
+class FullBRO(BRO):
+    """BRO as published by Nauman et al.: an optimistic actor explores, and resets come early.
 
-    The optimistic actor shifts the mean of the other one. It ascends the critics' mean plus
-    ``optimism`` times their spread, held near the other actor by a KL divergence whose weight (and
-    the optimism) follow a target of 0.05 per action dimension; it acts with 0.75 of the other's
-    standard deviation. Published with batch size 128, UTD 10 and these resets, or
+    The optimistic actor shifts the mean of the conservative one. It ascends the critics' mean plus
+    ``optimism`` times their spread, held near the conservative actor by a KL divergence whose weight
+    (like the optimism) follows a target of 0.05 per action dimension; it acts with 0.75 of the
+    conservative actor's standard deviation. Published with batch size 128, UTD 10 and these resets, or
     UTD 2 ("fast") and the first reset only.
 
     Attributes:
@@ -115,12 +116,13 @@ class FullBROConfig(BROConfig):
         return ShiftedActor(self.actor_width, self.actor_blocks, self.action_size, self.dtype)
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Tell whether this is one of `reset_steps`."""
+        """Return True if ``env_step`` is one of `reset_steps`."""
         del updates_before, updates
         return env_step in self.reset_steps
 
-    def init_extra(self, key: Array) -> Optimism:
+    def init_extra(self, state: AgentState, key: Array) -> Optimism:
         """Start with optimism 1 and regulariser 1/4."""
+        del state
         observation, mean = jnp.zeros(self.observation_size), jnp.zeros(self.action_size)
         weights = [
             Learner(x, _SLOW_ADAM.init(x)) for x in (jnp.zeros(()), jnp.log(jnp.asarray(0.25)))

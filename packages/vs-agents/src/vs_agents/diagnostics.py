@@ -1,11 +1,11 @@
-"""What the laws want to know about an agent beside its return; none of it changes the agent.
+"""Measurements of an agent for the laws, beside its return; none of them changes the agent.
 
-Every draw here is made from a key folded out of the lane's own, so that a run with diagnostics
+Every draw here comes from a key folded out of the lane's own, so that a run with diagnostics
 switched on has the same parameters, bit for bit, as one without.
 """
 
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import optax
@@ -16,15 +16,15 @@ from vs_agents import actor_critic
 from vs_agents import replay as memory
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
 from vs_agents.distributions import standard_normal
-from vs_agents.loop import Lanes
+from vs_agents.lanes import Lanes
 from vs_agents.replay import Replay, Transition, Values
 
 _GROUPS = 8  # batches behind one estimate of the gradient noise
-_DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # what is folded into a key
+_DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # folded into the lanes' keys
 
 
 class Stream(NamedTuple):
-    """Held-out experience: what the same policies did in other environments; never trained on."""
+    """Held-out experience of the same policies in other environments; never trained on."""
 
     replay: Replay
     key: Array
@@ -35,7 +35,7 @@ def init_stream(config: ActorCriticConfig, *, seeds: Values, capacity: int) -> S
 
     Args:
         config: the algorithm.
-        seeds: ``(lanes,)`` integers; those of the lanes may be used, the keys differ.
+        seeds: ``(lanes,)`` integers; the lanes' own may be used, as the keys differ.
         capacity: transitions kept per lane.
     """
     seeds = jnp.asarray(seeds)
@@ -53,7 +53,7 @@ def step_stream(
     *,
     config: ActorCriticConfig,
 ) -> tuple[Stream, Array]:
-    """Insert what happened in the held-out environments and choose the next actions there.
+    """Insert the held-out environments' transitions and choose the next actions there.
 
     Args:
         stream: experience before; donated.
@@ -86,12 +86,12 @@ def fresh_loss(
     """Return the critics' loss on transitions that no update has seen yet.
 
     Args:
-        lanes: the agents, before `vs_agents.step` is given the transition; not changed.
+        lanes: the agents, before `vs_agents.step` inserts the transition; not changed.
         transition: one environment step of every lane, fields ``(lanes, ...)``.
         config: the algorithm.
 
     Returns:
-        ``fresh_critic_loss`` (and ``passive_fresh_critic_loss`` where there is a passive critic),
+        ``fresh_critic_loss`` (and ``passive_fresh_critic_loss`` with a passive critic),
         ``(lanes,)``, with targets as in training.
     """
 
@@ -111,21 +111,21 @@ def diagnose(
     batch_size: int,
     noise_scale: bool = False,
 ) -> dict[str, Array]:
-    """Measure every lane now.
+    """Measure every lane.
 
     Args:
         lanes: agents and their memories, with at least one transition; not changed.
         stream: held-out experience, or None.
         config: the algorithm.
         batch_size: transitions in each of the 8 batches behind every number.
-        noise_scale: whether to estimate the gradient noise scale: 8 gradients.
+        noise_scale: also estimate the gradient noise scale, from 8 gradients.
 
     Returns:
         By name, ``(lanes,)``: ``critic_param_norm`` and ``actor_param_norm`` (Euclidean);
         ``train_critic_loss`` on the memory and, with a stream, ``validation_critic_loss`` on held-out
         experience, each with ``passive_`` in front for a passive critic; and ``grad_noise_scale``,
         the critics' "simple" noise scale tr(S) / |G|^2 in transitions (McCandlish 2018,
-        arXiv:1812.06162, appendix A), NaN where noise leaves no positive estimate of |G|^2.
+        arXiv:1812.06162, appendix A), NaN without a positive estimate of |G|^2.
     """
     held_out = None if stream is None else stream.replay
 
@@ -153,7 +153,7 @@ def _td_loss(
     config: ActorCriticConfig, agent: AgentState, batch: Transition, key: Array
 ) -> dict[str, Array]:
     noise = standard_normal(key, batch.action.shape)
-    target = actor_critic.critic_target(config, agent, batch, noise)
+    target = config.target(agent, batch, noise)
     found = {"critic_loss": actor_critic.critic_loss(config, agent.critic.params, batch, target)}
     if agent.passive_critic is not None:
         params = agent.passive_critic.params
@@ -176,9 +176,7 @@ def _noise_scale(
 ) -> Array:
     def gradient(batch_and_key: tuple[Transition, Array]) -> Array:
         batch, key = batch_and_key
-        target = actor_critic.critic_target(
-            config, agent, batch, standard_normal(key, batch.action.shape)
-        )
+        target = config.target(agent, batch, standard_normal(key, batch.action.shape))
         tree = jax.grad(lambda p: actor_critic.critic_loss(config, p, batch, target))(
             agent.critic.params
         )
@@ -201,39 +199,3 @@ def noise_scale_of(gradients: Array, batch_size: int) -> Array:
     trace = batch_size * ((gradients - mean) ** 2).sum() / (batches - 1)
     squared = (mean**2).sum() - trace / (batch_size * batches)
     return jnp.where(squared > 0, trace / squared, jnp.nan)
-
-
-class UpdateFlops(NamedTuple):
-    """Floating-point operations of one update."""
-
-    critic: float
-    actor: float
-
-
-def formula_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
-    """Return the papers' counts: 10 N B per critic update, 12 N B per actor update.
-
-    ``N`` is the number of critic parameters, ``B`` the batch size (arXiv:2502.04327, appendix;
-    there the actor's update is neglected).
-    """
-    size = float(config.critic_params * batch_size)
-    return UpdateFlops(10.0 * size, 12.0 * size)
-
-
-def measured_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
-    """Return XLA's own count of the lowered programs of one lane.
-
-    The loop over target quantiles is counted once, as XLA does with loops; its arithmetic is
-    elementwise and small beside the matrix products.
-    """
-    sizes = config.observation_size, config.action_size
-    batch = jax.eval_shape(lambda: _flat(memory.empty(batch_size, *sizes, lanes=1).data))
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda k: actor_critic.init(config, k, 1.0), key)
-
-    def count(update: object) -> float:
-        function = jax.jit(partial(cast("jax.stages.Wrapped", update), config))
-        cost = cast("dict[str, float]", function.lower(state, batch, key).cost_analysis())
-        return cost["flops"]
-
-    return UpdateFlops(count(actor_critic.update_critic), count(actor_critic.update_actor))

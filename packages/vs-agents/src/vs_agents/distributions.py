@@ -10,9 +10,9 @@ from jax import numpy as jnp
 def standard_normal(key: Array, shape: tuple[int, ...]) -> Array:
     """Return independent draws of the standard normal distribution, as ``jax.random.normal``.
 
-    Drawn in one row, because XLA's loop over rows of a few action dimensions takes several times as
-    long on a CPU, and behind a barrier, because it would work the draws out anew in every loop that
-    reads them.
+    They are drawn in one row, because XLA's loop over rows of a few action dimensions takes several
+    times as long on a CPU, and behind a barrier, because XLA would otherwise recompute them in every
+    loop that reads them.
     """
     row = jax.random.normal(key, (math.prod(shape),))
     return jax.lax.optimization_barrier(row).reshape(shape)
@@ -22,8 +22,8 @@ def tanh_normal(mean: Array, log_std: Array, noise: Array) -> tuple[Array, Array
     """Return an action in (-1, 1) and its log-density (Haarnoja 2018, eq. 21).
 
     With ``u = mean + exp(log_std) * noise`` the action is ``tanh(u)``. The change of variables
-    needs ``log(1 - tanh(u)^2)``, written as ``2 (log 2 - u - softplus(-2 u))``, which does not
-    lose its digits where the action saturates.
+    needs ``log(1 - tanh(u)^2)``, written as ``2 (log 2 - u - softplus(-2 u))``, which keeps
+    its digits where the action saturates.
 
     Args:
         mean: ``(..., action)``.

@@ -71,7 +71,7 @@ def _product(x: Array, w: Array, dtype: Dtype) -> Array:
     return jnp.matmul(*operands, preferred_element_type=jnp.float32)
 
 
-@partial(jax.jit, static_argnames="dtype")  # a layout can be asked for in compiled code only
+@partial(jax.jit, static_argnames="dtype")  # layouts can be set in compiled code only
 def _transpose(x: Array, dtype: Dtype) -> Array:
     if jax.default_backend() != "cpu":
         return x.astype(dtype).T  # accelerators read either layout at the same speed

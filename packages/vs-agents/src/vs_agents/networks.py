@@ -69,8 +69,8 @@ class GaussianActor(nn.Module):
         width: units of each hidden layer.
         depth: hidden layers of an MLP, blocks of a BroNet.
         action_size: length of one action.
-        squash: how the log standard deviation is kept in [-10, 2]: cut off there, or through
-            ``-10 + 6 (1 + tanh x)``.
+        squash: bound on the log standard deviation, [-10, 2]: "clip" cuts it off there, "tanh"
+            maps it by ``-10 + 6 (1 + tanh x)``.
         dtype: of the products.
     """
 

@@ -27,7 +27,7 @@ class Transition(NamedTuple):
 class Replay(NamedTuple):
     """A ring buffer: ``data`` holds ``capacity`` transitions, ``inserted`` were ever written.
 
-    `insert` and `sample` are about one lane; `vs_agents.loop` maps them over all.
+    `insert` and `sample` work on one lane; `vs_agents.lanes` maps them over all.
     """
 
     data: Transition
@@ -38,7 +38,7 @@ def empty(capacity: int, observation_size: int, action_size: int, *, lanes: int)
     """Return one replay memory of zeros per lane in float32, data with leading axis ``(lanes,)``.
 
     Args:
-        capacity: transitions kept; the oldest is overwritten after that.
+        capacity: transitions kept; later ones overwrite the oldest.
         observation_size: length of one observation.
         action_size: length of one action.
         lanes: memories, written and read together.

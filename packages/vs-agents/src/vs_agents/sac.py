@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flax import linen as nn
 from jax import Array
 
 from vs_agents.actor_critic import ActorCriticConfig
@@ -9,7 +10,7 @@ from vs_agents.networks import MLP, GaussianActor, TwinCritic
 
 
 @dataclass(frozen=True, kw_only=True)
-class SACConfig(ActorCriticConfig):
+class SAC(ActorCriticConfig):
     """Soft actor-critic.
 
     Two hidden layers, Adam with one learning rate for critic, actor and temperature (published:
@@ -20,7 +21,7 @@ class SACConfig(ActorCriticConfig):
     """
 
     @property
-    def actor(self) -> GaussianActor:
+    def actor(self) -> nn.Module:
         """Two hidden layers; the log standard deviation is cut off at [-10, 2]."""
         return GaussianActor(MLP, self.actor_width, 2, self.action_size, "clip", self.dtype)
 

@@ -6,12 +6,12 @@ import numpy as np
 from dm_control import suite
 
 from vs_envs._streams import legacy_words, set_legacy
-from vs_envs.loop import Outcome
+from vs_envs.python_loop import Outcome
 from vs_envs.vector import rescaled
 
 
 class DMCEnvironment:
-    """One task of the suite. Its methods are those of `vs_envs.loop.Environment`."""
+    """One task of the suite. Its methods are those of `vs_envs.python_loop.Environment`."""
 
     def __init__(self, environment: Any) -> None:
         """Wrap an environment of the suite."""

@@ -87,7 +87,7 @@ of an observation in dm_control's own order. Every episode has 1000 control step
 
 
 class Facts(NamedTuple):
-    """What is known of one task outside the suite."""
+    """Facts of one task outside the suite."""
 
     observation_size: int
     action_size: int

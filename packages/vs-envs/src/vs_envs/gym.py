@@ -7,12 +7,12 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from vs_envs._streams import generator, words
-from vs_envs.loop import Outcome
+from vs_envs.python_loop import Outcome
 from vs_envs.vector import rescaled
 
 
 class GymEnvironment:
-    """One gymnasium environment. Its methods are those of `vs_envs.loop.Environment`.
+    """One gymnasium environment. Its methods are those of `vs_envs.python_loop.Environment`.
 
     Falling and the like give ``terminated``, gymnasium's `TimeLimit` gives ``truncated``; both may
     come in the same step.

@@ -18,7 +18,7 @@ from mujoco import MjData, MjModel  # ty: ignore[import-not-found]
 
 from vs_envs._streams import legacy_words, set_legacy
 from vs_envs.gym import GymEnvironment
-from vs_envs.loop import Outcome
+from vs_envs.python_loop import Outcome
 from vs_envs.registry import task
 
 _INSTALL = (
@@ -121,7 +121,7 @@ def _torch_or_stubs() -> Generator[None]:
     sys.modules.update(stubs)
     try:
         yield
-    finally:  # nobody else shall take them for the real ones
+    finally:  # later imports must not find the stubs
         for name in stubs:
             del sys.modules[name]
 

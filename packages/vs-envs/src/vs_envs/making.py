@@ -3,11 +3,12 @@
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Literal
 
 import numpy as np
 
-from vs_envs.loop import LoopEnv
-from vs_envs.registry import Task, task
+from vs_envs.python_loop import LoopEnv
+from vs_envs.registry import registered_build, task
 from vs_envs.vector import VectorEnv
 
 _WORTHWHILE = 4  # environments: with a single one EnvPool is slower than the loop on some tasks
@@ -30,10 +31,10 @@ def make(name: str, *, seeds: Sequence[int] | np.ndarray, backend: str = "python
         name: task as in `task_names`, e.g. ``dmc/cartpole-swingup``.
         seeds: one seed per environment, in [0, 2³¹); equal seeds give equal episodes.
         backend: ``python``, a plain loop over the simulators themselves, whose state can be stored;
-            ``envpool``, the same tasks in C++ (`vs_envs.pool.PoolEnv`); ``mjx``, MuJoCo
-            Playground's versions of DMC tasks in JAX (`vs_envs.mjx`); ``auto``, envpool where it is
-            installed and known to be faster, else python. The result's ``backend`` and ``why`` say
-            what was chosen, and why.
+            ``envpool``, the same tasks in C++ (`vs_envs.envpool.PoolEnv`); ``mjx``, MuJoCo
+            Playground's versions of DMC tasks in JAX (`vs_envs.mjx`); ``auto``, the one that
+            `choose_backend` returns. The result's ``backend`` and ``why`` say what was chosen, and
+            why.
 
     Raises:
         ValueError: if the task or the backend is unknown, the backend does not have the task, there
@@ -41,20 +42,55 @@ def make(name: str, *, seeds: Sequence[int] | np.ndarray, backend: str = "python
         ImportError: if what the task or the backend needs is not installed; the message has the
             command.
     """
-    facts = task(name)
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if backend == "auto":
-        backend, why = choice(facts, len(seeds), installed=find_spec("envpool") is not None)
-        environments = _build(facts, seeds, backend)
+        chosen, why = choose_backend(name, environments=len(seeds))
+        environments = _build(name, seeds, chosen)
         environments.why = why
         return environments
-    return _build(facts, seeds, backend)
+    return _build(name, seeds, backend)
 
 
-def _build(facts: Task, seeds: Sequence[int] | np.ndarray, backend: str) -> VectorEnv:
+def choose_backend(
+    name: str, *, environments: int, installed: bool | None = None
+) -> tuple[Literal["python", "envpool"], str]:
+    """Return the backend that ``auto`` means for a task, and a sentence that says why.
+
+    EnvPool where it is installed and was measured faster, else Python. No environment is built.
+
+    Args:
+        name: task as in `task_names`.
+        environments: number of environments.
+        installed: whether EnvPool is installed; None to look.
+
+    Raises:
+        ValueError: if the task is unknown.
+    """
+    facts = task(name)
+    domain = facts.env.partition("-")[0]
+    if registered_build(name) is not None:
+        return "python", f"auto: {facts.name} is a registered task, and EnvPool does not have it"
+    if facts.benchmark != "dmc" or domain not in _FASTER:
+        return "python", f"auto: EnvPool is not known to be faster than Python on {facts.name}"
+    known = f"EnvPool is faster than Python with 10 environments of {domain}"
+    if not (find_spec("envpool") is not None if installed is None else installed):
+        return "python", f'auto: {known} but not installed: pip install "vs-envs[envpool]"'
+    if environments < _WORTHWHILE:
+        return "python", f"auto: {known}, but gains little below {_WORTHWHILE} environments"
+    return "envpool", f"auto: {known}, at the price of exact resumption in mid-episode"
+
+
+def _build(name: str, seeds: Sequence[int] | np.ndarray, backend: str) -> VectorEnv:
+    facts, own = task(name), registered_build(name)
+    if own is not None:
+        from vs_envs._registered import registered_environment
+
+        if backend != "python":
+            raise ValueError(f"{backend} has no {facts.name}, a registered task: use python")
+        return LoopEnv(facts, lambda _, seed: registered_environment(facts, own, seed), seeds=seeds)
     if backend == "envpool":
-        from vs_envs.pool import PoolEnv
+        from vs_envs.envpool import PoolEnv
 
         return PoolEnv(facts, seeds=seeds)
     if backend == "mjx":
@@ -69,22 +105,3 @@ def _build(facts: Task, seeds: Sequence[int] | np.ndarray, backend: str) -> Vect
         case _:
             from vs_envs.hbench import humanoid_environment as build
     return LoopEnv(facts, build, seeds=seeds)
-
-
-def choice(facts: Task, environments: int, *, installed: bool) -> tuple[str, str]:
-    """Return the backend that ``auto`` means, and why.
-
-    Args:
-        facts: of the task.
-        environments: how many there will be.
-        installed: whether EnvPool is.
-    """
-    domain = facts.env.partition("-")[0]
-    if facts.benchmark != "dmc" or domain not in _FASTER:
-        return "python", f"auto: EnvPool is not known to be faster than Python on {facts.name}"
-    known = f"EnvPool is faster than Python with 10 environments of {domain}"
-    if not installed:
-        return "python", f'auto: {known} but not installed: pip install "vs-envs[envpool]"'
-    if environments < _WORTHWHILE:
-        return "python", f"auto: {known}, but gains little below {_WORTHWHILE} environments"
-    return "envpool", f"auto: {known}, at the price of exact resumption in mid-episode"

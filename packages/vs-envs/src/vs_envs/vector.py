@@ -15,7 +15,7 @@ _SEEDS = 2**31  # what every simulator takes
 
 
 class Outcomes(NamedTuple):
-    """What one step of every environment gives."""
+    """Result of one step of every environment."""
 
     observation: np.ndarray  # (environments, observation) to act on next
     final: np.ndarray  # (environments, observation) that the action led to

@@ -1,10 +1,15 @@
 """Scaling laws over named axes: fit, predict, allocate, with uncertainty and verdicts."""
 
 from vs_laws import grid, sharing, td_error
+from vs_laws.allocate import Allocation, Where, allocate, contour
 from vs_laws.batch_size import fit_batch_size
+from vs_laws.best_level import best_level
+from vs_laws.budget import BudgetLaws, fit_budget_laws
+from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominated
 from vs_laws.fit import fit_data_law, solve_data_laws
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.law import Law
+from vs_laws.one_axis import OneAxis, median_ratio, one_axis
 from vs_laws.power_law import fit_power_law
 from vs_laws.registry import FORMS, Form, register_form
 from vs_laws.result import Estimate, Fit
@@ -12,7 +17,11 @@ from vs_laws.verdict import Verdict
 
 __all__ = [
     "FORMS",
+    "PUBLISHED_BATCH_SIZE",
+    "Allocation",
     "BatchLaw",
+    "BudgetLaws",
+    "Cost",
     "DataLaw",
     "Estimate",
     "Fit",
@@ -20,13 +29,23 @@ __all__ = [
     "Law",
     "LogQuadratic",
     "NearestRun",
+    "OneAxis",
     "PowerLaw",
     "ProductLaw",
     "Verdict",
+    "Where",
+    "allocate",
+    "best_level",
+    "contour",
     "fit_batch_size",
+    "fit_budget_laws",
     "fit_data_law",
     "fit_power_law",
+    "flops_per_step",
     "grid",
+    "median_ratio",
+    "non_dominated",
+    "one_axis",
     "register_form",
     "sharing",
     "solve_data_laws",

@@ -78,7 +78,7 @@ def covariance_of(
         jacobian, residual = jacobian * fitted[:, None], y - fitted
     names = list(law.parameters())
     held = np.array([bool(np.any(bounds.get(name, False))) for name in names])
-    for k, axis in enumerate(where.axes):  # without its amplitude an exponent has no meaning
+    for axis in where.axes:  # without its amplitude an exponent has no meaning
         if np.any(bounds.get(f"{axis}_amplitude", False)):
             held[names.index(f"{axis}_exponent")] = True
     jacobian = np.where(held, 0.0, jacobian) * np.sqrt(w)[:, None]

@@ -95,11 +95,16 @@ def softened(problem: Problem, residual: Floats) -> Floats:
         return problem.weights / np.fmax(np.abs(residual) / problem.delta[:, None], 1.0)
 
 
-def polish(problem: Problem, theta: Floats, *, iterations: int) -> tuple[Floats, Floats]:
-    """Lower the objective from every start (R, P) to a local minimum; it never rises."""
+def polish(
+    problem: Problem, theta: Floats, *, iterations: int, caution: float = 1e-3
+) -> tuple[Floats, Floats]:
+    """Lower the objective from every start (R, P) to a local minimum; it never rises.
+
+    ``caution`` is the damping of the first step: near 1 a start stays in its own basin.
+    """
     theta, low, high = theta.copy(), problem.low, problem.high
     value = objective(problem, theta)
-    damping = np.full(len(theta), 1.0)
+    damping = np.full(len(theta), caution)
     active = np.arange(len(theta))
     every = np.arange(theta.shape[1])
     part = problem

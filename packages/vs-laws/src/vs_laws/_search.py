@@ -92,7 +92,7 @@ def _solve_chunk(problem: Problem, shape: Shape) -> tuple[Floats, Floats]:
         problem.delta is not None
     ):  # a small threshold is all kinks: also come down from a softer loss
         soft = replace(problem, delta=np.maximum(problem.delta, _SOFT)).rows(row)
-        relaxed = polish(soft, starts, iterations=_FIRST)[0]
+        relaxed = polish(soft, starts, iterations=_FIRST, caution=1.0)[0]
         row, starts = np.concatenate([row, row]), np.concatenate([starts, relaxed])
     theta = _best(problem, row, starts)
     theta, loss = polish(problem, theta, iterations=_LAST)
@@ -141,7 +141,7 @@ def _cells(loss: Floats, trusted: bool) -> tuple[Index, tuple[Index, ...]]:
 
 def _best(problem: Problem, row: Index, starts: Floats) -> Floats:
     """Return the lowest of each row, in their order, after a first polish of the starts (R, P)."""
-    theta, value = polish(problem.rows(row), starts, iterations=_FIRST)
+    theta, value = polish(problem.rows(row), starts, iterations=_FIRST, caution=1.0)
     order = np.lexsort((value, row))
     return theta[order[np.unique(row[order], return_index=True)[1]]]
 

@@ -1,295 +1,282 @@
-"""How many updates per env step: problems 3.1 and 3.2 of arXiv:2502.04327.
+"""Where to run: least C + δ·D, least C within a limit on D, least D within a limit on C, on K axes.
 
-C is convex in log σ and D falls, so each problem has one solution; it is in closed form where one
-exists, otherwise a monotone Newton iteration. Nothing is clipped to the fitted range of σ: the laws
-are followed, and a solution outside ``sigma_range`` is marked as an extrapolation, unless ``limits``
-keep it in. Only where the
-laws have no finite optimum (σ → 0 or ∞) is the edge of the range taken.
+Problems 3.1 and 3.2 of arXiv:2502.04327 (σ alone), and the budget optimum of arXiv:2508.14881 (σ and N).
+`vs_laws._solvers` has the mathematics.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws._exponentials import solve
-from vs_laws.compute import ComputeLaw
-from vs_laws.forms import Floats
+from vs_laws._solvers import TIGHT, Bools, Goal, closed, searched
+from vs_laws.cost import Cost
+from vs_laws.forms import DataLaw
+from vs_laws.law import Floats
 from vs_laws.result import Estimate
+
+REACH = 1e4
+"""How far beyond the data, each way and on each axis, the laws are followed without a box."""
+
+_EDGE = 1e-9  # relative distance within which a place is at an edge
+
+type Range = tuple[float, float]
 
 
 class Where(StrEnum):
     """What determines the solution."""
 
-    INTERIOR = "interior"  # a stationary point of the objective
-    CONSTRAINT = "constraint"  # the limit on compute or data is met with equality
-    BEYOND = (
-        "beyond the data range"  # stationary, but extrapolated (two axes: vs_laws.surface_allocate)
-    )
-    EDGE = "edge of the data range"  # the laws have no finite optimum; the range's end was taken
-    UNBOUNDED = "unbounded"  # as EDGE, with no range given: σ is 0 or inf
-    INFEASIBLE = "infeasible"
+    INTERIOR = "interior"  # a stationary point inside the data on all axes
+    CONSTRAINT = "constraint"  # inside the data, the limit is met with equality
+    BEYOND = "beyond the data range"  # an extrapolation on at least one axis
+    EDGE = "edge of the data range"  # an axis was stopped at an end of its range, or of `within`
+    UNBOUNDED = "unbounded"  # no finite optimum, and no range to stop at
+    INFEASIBLE = "infeasible"  # the limit cannot be met, or the law is unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Allocation:
-    """Solutions; all arrays share one shape. NaN where infeasible.
+    """Solutions; all arrays share one shape. NaN where there is none.
+
+    ``allocation[name]`` returns an axis, ``"data"``, ``"compute"`` or ``"budget"``.
 
     Attributes:
-        sigma: updates per env step.
-        data: D(σ), env steps.
-        compute: C(σ), FLOPs.
-        budget: C + δ·D, FLOPs; NaN where no δ was given.
-        feasible: whether the constraint can be met.
+        axes: axes that were free.
+        places: the solution by axis; 0 or inf where it is unbounded.
+        data: D there, env steps.
+        compute: C there, FLOPs.
+        budget: C + δ·D, FLOPs; NaN without δ.
         where: `Where` words.
-        extrapolated: whether σ lies outside ``sigma_range`` (False when none was given).
-        samples: the same problem on every bootstrap, arrays (K, …); None without.
+        edges: axes at or beyond the edge of the data, joined by ``", "``; ``""`` without any.
+        extrapolated: whether the place lies outside the data.
+        draws: the same problems on every bootstrap, arrays (S, …); None without.
     """
 
-    sigma: Floats
+    axes: tuple[str, ...]
+    places: Mapping[str, Floats]
     data: Floats
     compute: Floats
     budget: Floats
-    feasible: NDArray[np.bool_]
     where: NDArray[np.object_]
-    extrapolated: NDArray[np.bool_]
-    samples: "Allocation | None" = None
+    edges: NDArray[np.object_]
+    extrapolated: Bools
+    draws: "Allocation | None" = None
 
-    def estimate(self, name: str) -> Estimate:
-        """``sigma``, ``data``, ``compute`` or ``budget`` of a single problem with its interval.
-
-        Bootstraps in which the problem is infeasible are left out; `feasible_share` tells how many.
-
-        Raises:
-            ValueError: if the name is unknown, or the allocation holds several problems.
-        """
-        known = ("sigma", "data", "compute", "budget")
+    def __getitem__(self, name: str) -> Floats:
+        known = dict(self.places, data=self.data, compute=self.compute, budget=self.budget)
         if name not in known:
             raise ValueError(f"unknown quantity {name!r}, expected one of {', '.join(known)}")
-        if self.sigma.size != 1:
-            raise ValueError(f"estimate() needs a single problem, this has {self.sigma.size}")
-        value = float(getattr(self, name).item())
-        return (
-            Estimate.from_samples(value, getattr(self.samples, name))
-            if self.samples
-            else (Estimate(value))
-        )
+        return known[name]
+
+    def estimate(self, name: str) -> Estimate:
+        """Return a quantity with its interval over the bootstraps.
+
+        Bootstraps in which the problem has no solution are left out; see `feasible_share`.
+
+        Raises:
+            ValueError: if the name is unknown.
+        """
+        value = self[name]
+        if self.draws is None:
+            return Estimate(float(value) if value.ndim == 0 else value)
+        return Estimate.from_draws(value, self.draws[name])
+
+    @property
+    def feasible(self) -> Bools:
+        """Whether the limit can be met (and the law is known)."""
+        return np.asarray(self.where != Where.INFEASIBLE)
 
     @property
     def feasible_share(self) -> float:
-        """Share of the bootstraps in which the problem has a solution (1 or 0 without any)."""
-        return float((self.samples or self).feasible.mean())
-
-    def with_samples(self, samples: "Allocation") -> "Allocation":
-        """This allocation with its bootstraps: ``solve(law).with_samples(solve(sampled_law))``."""
-        return replace(self, samples=samples)
+        """Share of the bootstraps in which the limit can be met (of the problems, without any)."""
+        return float((self.draws or self).feasible.mean())
 
 
-def least_data(
-    law: ComputeLaw,
-    max_compute: ArrayLike,
+def allocate(
+    cost: Cost,
     *,
-    sigma_range: tuple[float, float] | None = None,
-    limits: tuple[float, float] | None = None,
-    delta: float | None = None,
+    delta: ArrayLike | None = None,
+    max_data: ArrayLike | None = None,
+    max_compute: ArrayLike | None = None,
+    within: Mapping[str, Range] | None = None,
+    hold: Mapping[str, ArrayLike] | None = None,
 ) -> Allocation:
-    """Problem 3.1(1): least D under ``C ≤ max_compute``: the largest σ the compute allows.
+    """Return the places of least C + δ·D, of least C with D ≤ D₀, or of least D with C ≤ C₀.
+
+    Without ``within`` the laws are followed up to `REACH` times beyond the data. An axis without an
+    optimum up to there is held at the end of its data, and the others are solved again.
 
     Args:
-        law: C_J, with D_J inside; bootstraps as (K, 1) fields against (n,) limits.
-        max_compute: C₀ in FLOPs.
-        sigma_range: range of σ the laws were fitted on.
-        limits: range that σ must stay in; by default it may go anywhere.
-        delta: FLOPs per env step, only to report the budget.
-
-    Raises:
-        ValueError: if ``max_compute`` is not positive, or the range or δ is not sensible.
-    """
-    limit = positive("max_compute", max_compute)
-    floor, amplitude, alpha, p, unit = _terms(law)
-    with np.errstate(all="ignore"):
-        log_floor, log_amp = np.log(unit * floor), np.log(unit * amplitude)
-        both = solve(log_floor, p, log_amp, p - alpha, np.log(limit))
-        single = np.where(p > alpha, (np.log(limit) - log_amp) / (p - alpha), np.inf)
-        sigma = np.exp(np.where(floor > 0, np.where(p > 0, both, np.inf), single))
-    sigma = _keep_nan(sigma, floor, amplitude, alpha, p)
-    words = np.full(sigma.shape, Where.CONSTRAINT, dtype=object)
-    sigma, words = _to_range(sigma, words, sigma_range, limits)
-    with np.errstate(all="ignore"):
-        held = (words == Where.CONSTRAINT) | (law(sigma) <= limit * (1 + 1e-9))
-    return _allocation(law, sigma, words, ~np.isnan(sigma) & held, sigma_range, delta)
-
-
-def least_compute(
-    law: ComputeLaw,
-    max_data: ArrayLike,
-    *,
-    sigma_range: tuple[float, float] | None = None,
-    limits: tuple[float, float] | None = None,
-    delta: float | None = None,
-) -> Allocation:
-    """Problem 3.1(2): least C under ``D ≤ max_data``.
-
-    ``σ = (A/(D₀ − D_min))^(1/α)`` where C rises there; where the minimum of C lies at
-    a larger σ, that minimum, which needs less data *and* less compute (the paper assumes that C
-    rises everywhere; on Gym it does not).
-
-    Args:
-        law: C_J, with D_J inside; bootstraps as (K, 1) fields against (n,) limits.
+        cost: C, with D inside; its bootstraps are solved too.
+        delta: price of an env step in FLOPs, ≥ 0. With a limit it only reports the budget.
         max_data: D₀ in env steps.
-        sigma_range: range of σ the laws were fitted on.
-        limits: range that σ must stay in; by default it may go anywhere.
-        delta: FLOPs per env step, only to report the budget.
+        max_compute: C₀ in FLOPs.
+        within: (low, high) by axis, a box that the solution stays in.
+        hold: value by axis, for axes that are not free.
+
+    Returns:
+        Arrays of the shape of the levels, limits and held values, broadcast.
 
     Raises:
-        ValueError: if ``max_data`` is not positive, or the range or δ is not sensible.
+        ValueError: if not exactly one problem is given, a number is not positive, a box is not
+            0 < low ≤ high or names an unknown axis, or a cost without a closed form has neither
+            a box nor a data range.
     """
-    limit = positive("max_data", max_data)
-    floor, amplitude, alpha, p, _ = _terms(law)
-    with np.errstate(all="ignore"):
-        needed = (amplitude / (limit - floor)) ** (1.0 / alpha)
-    needed = np.where(limit > floor, needed, np.nan)
-    needed = _keep_nan(needed, floor, amplitude, alpha, p)
-    cheapest = law.minimiser()
-    sigma = np.maximum(needed, cheapest)
-    words = np.where(cheapest >= needed, Where.INTERIOR, Where.CONSTRAINT).astype(object)
-    sigma, words = _to_range(sigma, words, sigma_range, limits)
-    with np.errstate(all="ignore"):
-        held = (words != Where.EDGE) | (law.data(sigma) <= limit * (1 + 1e-9))
-    return _allocation(law, sigma, words, ~np.isnan(sigma) & held, sigma_range, delta)
+    goal, price = _goal(delta, max_data, max_compute)
+    cost = cost.hold(**hold) if hold else cost
+    box = dict(within or {})
+    for axis, span in box.items():
+        if axis not in cost.axes:
+            raise ValueError(f"within names {axis!r}, the cost is over {', '.join(cost.axes)}")
+        if not 0 < span[0] <= span[1] < np.inf:
+            raise ValueError(f"within[{axis!r}] must be 0 < low <= high, got {span}")
+    found = _solve(cost, goal, price, cost.ranges, box)
+    if cost.draws is None:
+        return found
+    if found.data.ndim > 1:
+        raise ValueError("with bootstraps, prices, limits and held values must be 0-D or 1-D")
+    drawn = _solve(cost.draws, goal, price, cost.ranges, box)
+    shape = (len(drawn.data), *found.data.shape)
+    reshaped = {
+        name: value.reshape(shape)
+        for name, value in vars(drawn).items()
+        if isinstance(value, np.ndarray)
+    }
+    places = {axis: values.reshape(shape) for axis, values in drawn.places.items()}
+    return replace(found, draws=replace(drawn, places=places, **reshaped))
 
 
-def least_budget(
-    law: ComputeLaw,
-    delta: ArrayLike,
-    *,
-    sigma_range: tuple[float, float] | None = None,
-    limits: tuple[float, float] | None = None,
-    grid: ArrayLike | None = None,
-) -> Allocation:
-    """Problem 3.2 for one level: the σ that minimises ``C(σ) + δ·D(σ)``.
-
-    Stationarity, divided by ``σ^(−α−1)``, is ``p·k·d·σ^(p+α) + (p−α)·k·A·σ^p = α·δ·A``. It is in
-    closed form where d = 0, p = α or δ = 0; else its logarithm is solved by Newton.
+def contour(law: DataLaw, data: ArrayLike, *, axis: str, **others: ArrayLike) -> Floats:
+    """Return the place on ``axis`` at which ``D = data``; NaN where the other terms alone exceed it.
 
     Args:
-        law: C_J, with D_J inside; fields broadcast against δ.
-        delta: price of an env step in FLOPs, ≥ 0.
-        sigma_range: range of σ the laws were fitted on.
-        limits: range that σ must stay in; by default it may go anywhere.
-        grid: minimise over these values of σ only (the published code:
-            ``geomspace(0.25, 16, 100)``, which leaves σ* up to 2 % off); the exact minimum by
-            default. An end of the grid is reported as an edge.
+        law: the data law.
+        data: D in env steps, broadcast against the other places and the law's fields.
+        axis: the axis to solve for.
+        **others: places on all other axes.
 
     Raises:
-        ValueError: if δ is negative or the range or grid is not sensible.
+        ValueError: if ``axis`` and the others are not the axes of the law.
     """
-    price = np.asarray(delta, float)
-    if not np.all(np.isfinite(price) & (price >= 0)):
+    alone = law.hold(**others)
+    if alone.axes != (axis,):
+        raise ValueError(
+            f"a contour needs places on all axes but one: the law is over {', '.join(law.axes)}, got "
+            f"{', '.join((*others, axis))}"
+        )
+    rest = np.asarray(data, float) - np.asarray(alone.d_min)
+    amplitude, exponent = (np.asarray(v)[..., 0] for v in (alone.amplitude, alone.exponent))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return (amplitude / np.where(rest > 0, rest, np.nan)) ** (1.0 / exponent)
+
+
+def _goal(
+    delta: ArrayLike | None, max_data: ArrayLike | None, max_compute: ArrayLike | None
+) -> tuple[Goal, Floats]:
+    """Return the problem that is asked for, and δ (NaN without one)."""
+    price = np.asarray(np.nan if delta is None else delta, float)
+    if delta is not None and not np.all(np.isfinite(price) & (price >= 0)):
         raise ValueError("delta must be finite and not negative (FLOPs per env step)")
-    if grid is None:
-        sigma = _stationary(law, price)
-        words = np.full(sigma.shape, Where.INTERIOR, dtype=object)
-    else:
-        tried = positive("grid", grid)
-        sigma = _on_grid(law, price, tried)
-        ends = (sigma == tried.min()) | (sigma == tried.max())
-        words = np.where(ends, Where.EDGE, Where.INTERIOR).astype(object)
-    sigma, words = _to_range(sigma, words, sigma_range, limits)
-    return _allocation(law, sigma, words, ~np.isnan(sigma), sigma_range, price)
+    given = [value for value in (delta, max_data, max_compute) if value is not None]
+    if not given or (max_data is not None and max_compute is not None):
+        raise ValueError("give one of: delta alone, max_data, max_compute")
+    if max_data is not None:
+        return Goal("max_data", _positive("max_data", max_data)), price
+    if max_compute is not None:
+        return Goal("max_compute", _positive("max_compute", max_compute)), price
+    return Goal("delta", price), price
 
 
-def _stationary(law: ComputeLaw, price: Floats) -> Floats:
-    floor, amplitude, alpha, p, unit = _terms(law)
-    with np.errstate(all="ignore"):
-        rise = np.log(p * unit * floor)  # NaN where p < 0; those rows are replaced below
-        pull = np.log(alpha * price * amplitude)
-        middle = np.log(np.abs(p - alpha) * unit * amplitude)
-        equal = (pull - rise) / (p + alpha)
-        # p > α: both terms rise to the constant. p < α: the middle term joins the right side;
-        # divided by the rising term, both fall to 1.
-        above = solve(rise, p + alpha, middle, p, pull)
-        below = solve(pull - rise, -(p + alpha), middle - rise, -alpha, np.zeros_like(rise))
-        mixed = np.exp(np.where(p > alpha, above, np.where(p < alpha, below, equal)))
-        no_floor = np.where(p > alpha, np.exp((pull - middle) / p), np.inf)
-        sigma = np.where(floor > 0, np.where(p > 0, mixed, np.inf), no_floor)
-    # without a price, or without a part of D that depends on σ, only C counts
-    sigma = np.where((price == 0) | (amplitude == 0), law.minimiser(), sigma)
-    return _keep_nan(sigma, floor, amplitude, alpha, p)
-
-
-def _on_grid(law: ComputeLaw, price: Floats, grid: Floats) -> Floats:
-    cells = np.broadcast_shapes(*(v.shape for v in _terms(law)), price.shape)
-    best, sigma = np.full(cells, np.inf), np.full(cells, np.nan)
-    for value in np.ravel(grid):
-        total = law(value) + price * law.data(value)
-        sigma = np.where(total < best, value, sigma)
-        best = np.minimum(best, np.where(np.isnan(total), np.inf, total))
-    return sigma
-
-
-def _allocation(
-    law: ComputeLaw,
-    sigma: Floats,
-    words: NDArray[np.object_],
-    feasible: NDArray[np.bool_],
-    sigma_range: tuple[float, float] | None,
-    delta: ArrayLike | None,
-) -> Allocation:
-    sigma = np.where(feasible, sigma, np.nan)
-    with np.errstate(all="ignore"):
-        open_end = (sigma > 0) & np.isfinite(sigma)
-        inside = np.where(open_end, sigma, np.nan)
-        data, compute = law.data(inside), law(inside)
-        budget = compute + np.asarray(np.nan if delta is None else delta, float) * data
-    words = np.where(feasible, words, Where.INFEASIBLE)
-    outside = np.zeros(sigma.shape, bool)
-    if sigma_range is not None:
-        low, high = sigma_range
-        outside = (sigma < low * (1 - 1e-12)) | (sigma > high * (1 + 1e-12))
-    return Allocation(sigma, data, compute, budget, feasible, words, outside)
-
-
-def _to_range(
-    sigma: Floats,
-    words: NDArray[np.object_],
-    sigma_range: tuple[float, float] | None,
-    limits: tuple[float, float] | None,
-) -> tuple[Floats, NDArray[np.object_]]:
-    """Keep σ within ``limits``, and replace 0 and ∞ by the ends of the fitted range.
-
-    C, D and C + δD are convex in log σ, so the best σ within limits is the best one overall, clipped.
-    """
-    for name, span in (("sigma_range", sigma_range), ("limits", limits)):
-        if span is not None and not 0 < span[0] <= span[1] < np.inf:
-            raise ValueError(f"{name} must be 0 < low <= high, got {span}")
-    if limits is not None:
-        kept = np.clip(sigma, *limits)
-        return kept, np.where((kept != sigma) & ~np.isnan(sigma), Where.EDGE, words)
-    open_end = (sigma == 0) | np.isinf(sigma)
-    if sigma_range is None:
-        return sigma, np.where(open_end, Where.UNBOUNDED, words)
-    low, high = sigma_range
-    sigma = np.where(sigma == 0, low, np.where(np.isinf(sigma), high, sigma))
-    return sigma, np.where(open_end, Where.EDGE, words)
-
-
-def _terms(law: ComputeLaw) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """d, A, α, p, k of ``C = k·d·σ^p + k·A·σ^(p−α)``."""
-    parts = (law.data.d_min, law.data.amplitude, law.data.alpha, law.power, law.unit)
-    floor, amplitude, alpha, p, unit = np.broadcast_arrays(*(np.asarray(v, float) for v in parts))
-    return floor, amplitude, alpha, p, unit
-
-
-def _keep_nan(sigma: Floats, *parameters: Floats) -> Floats:
-    unknown = np.isnan(np.sum(np.broadcast_arrays(*parameters), axis=0))
-    return np.where(unknown, np.nan, sigma)
-
-
-def positive(name: str, value: ArrayLike) -> Floats:
-    """``value`` as an array; a ValueError names it where it is not positive."""
+def _positive(name: str, value: ArrayLike) -> Floats:
     array = np.asarray(value, float)
     if array.size == 0 or not np.all(array > 0):
         raise ValueError(f"{name} must be positive")
     return array
+
+
+def _solve(
+    cost: Cost, goal: Goal, price: Floats, ranges: Mapping[str, Range], box: Mapping[str, Range]
+) -> Allocation:
+    """Solve in ``box``; on its other axes up to `REACH` beyond the data, or anywhere without ranges."""
+    at_one = np.shape(cost(**dict.fromkeys(cost.axes, 1.0)))
+    shape = np.broadcast_shapes(at_one, goal.bound.shape, price.shape)
+    data = {axis: ranges.get(axis, (0.0, np.inf)) for axis in cost.axes}
+    wide = {axis: (low / REACH, high * REACH) for axis, (low, high) in data.items()}
+    with np.errstate(divide="ignore"):
+        (first, last), (low, high) = (
+            np.log([[np.full(shape, span[end]) for span in spans.values()] for end in (0, 1)])
+            for spans in (data, {**wide, **box})
+        )
+    solver = closed(cost, goal, shape)
+    if solver is None:
+        if not np.isfinite([low, high]).all():
+            raise ValueError(
+                "this cost has no closed form, and the range of its data is not known: give within=, "
+                f"a range for each of {', '.join(cost.axes)}"
+            )
+        solver = searched(cost, goal)
+    wall = np.array([axis in box for axis in cost.axes]).reshape(-1, *[1] * len(shape))
+    stopped = np.zeros(low.shape, bool)
+    with np.errstate(all="ignore"):
+        point, binds, runs = solver(low, high)
+        for _ in cost.axes:  # holding one axis may let another one run away
+            below, above = point <= low + TIGHT, point >= high - TIGHT
+            runaway = (below | above) & ~wall & ~stopped & np.isfinite(low)
+            if not runaway.any():
+                break
+            end = np.where(below, first, last)
+            low, high = np.where(runaway, end, low), np.where(runaway, end, high)
+            stopped |= runaway
+            point, binds, runs = solver(low, high)
+        stopped |= wall & ((point <= low + _EDGE) | (point >= high - _EDGE))
+        places = np.where(np.isfinite(point).all(axis=0) | runs, np.exp(point), np.nan)
+        inside = np.where(np.isfinite(point).all(axis=0), places, np.nan)
+        at = dict(zip(cost.axes, inside, strict=True))
+        steps, flops = cost.steps(**at), cost(**at)
+    # a limit that binds is met exactly, not to rounding
+    steps = np.minimum(steps, goal.bound) if goal.kind == "max_data" else steps
+    flops = np.minimum(flops, goal.bound) if goal.kind == "max_compute" else flops
+    where, edges, outside = _words(cost.axes, point, binds, runs, stopped, (first, last))
+    return Allocation(
+        axes=cost.axes,
+        places={axis: np.asarray(places[k]) for k, axis in enumerate(cost.axes)},
+        data=np.asarray(steps),
+        compute=np.asarray(flops),
+        budget=np.asarray(flops + price * steps),
+        where=where,
+        edges=edges,
+        extrapolated=outside,
+    )
+
+
+def _words(
+    axes: tuple[str, ...],
+    point: Floats,
+    binds: Bools,
+    runs: Bools,
+    stopped: Bools,
+    data: tuple[Floats, Floats],
+) -> tuple[NDArray[np.object_], NDArray[np.object_], Bools]:
+    """Return ``where``, ``edges`` and ``extrapolated`` of solutions log x (K, …)."""
+    known, (first, last) = np.isfinite(point).all(axis=0), data
+    beyond = known & ((point < first - _EDGE) | (point > last + _EDGE))
+    edge = known & ((point <= first + _EDGE) | (point >= last - _EDGE) | stopped)
+    outside = beyond.any(axis=0)
+    cases = {
+        Where.UNBOUNDED: ~known & runs,
+        Where.INFEASIBLE: ~known,
+        Where.EDGE: stopped.any(axis=0) | (edge.any(axis=0) & ~outside),
+        Where.BEYOND: outside,
+        Where.CONSTRAINT: binds,
+        Where.INTERIOR: known,
+    }
+    case = np.argmax(np.stack([*cases.values()]), axis=0)
+    subsets = product((False, True), repeat=len(axes))
+    names = [", ".join(a for a, on in zip(axes, subset, strict=True) if on) for subset in subsets]
+    bits = (1 << np.arange(len(axes))[::-1]).reshape(-1, *[1] * known.ndim)
+    chosen = (edge * bits).sum(axis=0)
+    where, edges = np.array([*cases], dtype=object)[case], np.array(names, dtype=object)[chosen]
+    return np.asarray(where, dtype=object), np.asarray(edges, dtype=object), np.asarray(outside)

@@ -7,9 +7,8 @@ where the 95 % interval of b spans more than two decades or reaches infinity, th
 taken and a note says so.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,7 +64,7 @@ def fit_batch_size(
         ValueError: on mismatched lengths, values that are not positive, fewer than five points, fewer
             than two distinct σ or three distinct N, or an unknown form.
     """
-    given = {name: values for name, values in axes.items() if values is not None}
+    given: dict[str, Any] = {name: values for name, values in axes.items() if values is not None}
     if len(given) == 1:
         return fit_power_law(batch_size, weights=weights, draws=draws, **given)
     if form is not None and form not in _PARAMETERS:
@@ -91,7 +90,8 @@ def fit_batch_size(
     )
     chosen = form or min(scores, key=lambda name: scores[name])
     if form is None and chosen == "asymptote" and (reason := _unlocated(fits[chosen])):
-        chosen = min(("sigma", "power"), key=lambda name: scores[name])
+        powers: tuple[BatchForm, ...] = ("sigma", "power")
+        chosen = min(powers, key=lambda name: scores[name])
         notes += (f"no asymptote in {where.axes[1]}: {reason}",)
     elif form is None and chosen != "asymptote":
         notes += (
@@ -112,7 +112,7 @@ def _fit(
     if form == "asymptote":
         return _asymptotic(where, y, w, draws)
     first, second = where.axes
-    axes: Mapping[str, Floats] = where.places if form == "power" else {first: where.places[first]}
+    axes: dict[str, Any] = where.places if form == "power" else {first: where.places[first]}
     fit = fit_power_law(y, weights=weights, draws=draws, **axes)
     if form == "power":
         return replace(
@@ -135,15 +135,10 @@ def _fit(
     )
 
 
-def _without(law: object, where: Points) -> PowerLaw:
+def _without(law: PowerLaw, where: Points) -> PowerLaw:
     """Return the power law of the first axis as one of both, with no effect of the second."""
-    assert isinstance(law, PowerLaw)
-    exponent = np.asarray(law.exponent)
-    return PowerLaw(
-        law.coefficient,
-        np.concatenate([exponent, np.zeros_like(exponent)], axis=-1),
-        axes=where.axes,
-    )
+    exponent = np.concatenate([law.exponent, np.zeros_like(law.exponent)], axis=-1)
+    return PowerLaw(law.coefficient, exponent, axes=where.axes)
 
 
 def _aicc(fit: Fit, form: BatchForm) -> float:

@@ -1,23 +1,30 @@
-"""Budget-optimal σ*, D*, C* as power laws of the budget F (arXiv:2502.04327, problem 3.2).
+"""Along the budget F: the optimum of every level, and its power laws in F, over any axes.
 
-For every level J the σ of least ``C_J + δ·D_J`` gives a pair (F*_J, σ*_J). Over J these follow
-power laws, fitted with the largest budgets held out so that the extrapolation can be checked.
+For every level J the place of least ``C_J + δ·D_J`` gives F*_J with its σ*, N*, D* and C*
+(arXiv:2502.04327, problem 3.2; arXiv:2508.14881 for two axes). Over J these follow power laws in F, fitted
+with the largest budgets held out so that the extrapolation can be checked.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws._path import path_law
-from vs_laws.allocate import Allocation, least_budget
-from vs_laws.compute import ComputeLaw
-from vs_laws.forms import Floats, PowerLaw
-from vs_laws.result import Fit, Prediction
-from vs_laws.surface_allocate import SurfaceAllocation
+from vs_laws import verdict as rules
+from vs_laws._regress import regress
+from vs_laws.allocate import Allocation, Range, allocate
+from vs_laws.best_level import ascending
+from vs_laws.cost import Cost
+from vs_laws.forms import PowerLaw
+from vs_laws.law import Floats, json_numbers
+from vs_laws.power_law import fit_power_law
+from vs_laws.result import Estimate, Fit
+from vs_laws.verdict import Judgement, Verdict
 
-QUANTITIES = ("sigma", "data", "compute")
+LABELS = {"sigma": "the UTD ratio", "critic_params": "the critic's parameters"}
+"""Names of axes in sentences; other axes go by their own."""
 
 
 @dataclass(frozen=True)
@@ -25,216 +32,204 @@ class HeldOut:
     """One quantity at the held-out budgets.
 
     Attributes:
-        predicted: what the law fitted on the smaller budgets says, with its 95 % interval.
+        predicted: by the law fitted on the smaller budgets, with its 95 % interval.
         actual: the optimum computed directly for those levels.
         relative_error: predicted / actual − 1.
     """
 
-    predicted: Prediction
+    predicted: Estimate
     actual: Floats
     relative_error: Floats
 
 
 @dataclass(frozen=True)
+class Growth:
+    """Which resource to grow next.
+
+    Attributes:
+        elasticities: by quantity, d log y / d log F along the path, with its interval.
+        factors: by quantity, y(10·F)/y(F).
+        compute_share: C/F at the largest budget.
+        sentence: the same in words.
+    """
+
+    elasticities: Mapping[str, Estimate]
+    factors: Mapping[str, float]
+    compute_share: float
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        return {
+            "elasticities": {name: rate.to_dict() for name, rate in self.elasticities.items()},
+            "factors": {name: json_numbers(value) for name, value in self.factors.items()},
+            "compute_share": json_numbers(self.compute_share),
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True)
 class BudgetLaws:
-    """σ*(F), D*(F) and C*(F).
+    """The optimal path of one task.
 
     Attributes:
         levels: (m,) performance levels J, ascending.
-        optimum: allocation of every level, arrays (m,); its ``samples`` have (K, m).
+        optimum: allocation of every level, arrays (m,); its ``draws`` have (S, m).
         held_out: (m,) the levels left out of the fits, those of the largest F.
-        sigma: fit of σ*(F).
-        data: fit of D*(F).
-        compute: fit of C*(F).
-        checks: by quantity (``sigma``, ``data``, ``compute``), the held-out budgets; empty without.
+        fits: by axis, ``"data"`` and ``"compute"``: the power law over ``budget``.
+        between: the first axis as a power law of each other one, by ``"sigma of critic_params"``.
+        checks: by the names of ``fits`` and ``between``, the held-out levels; empty without.
+        growth: which resource to grow next.
     """
 
     levels: Floats
     optimum: Allocation
     held_out: NDArray[np.bool_]
-    sigma: Fit
-    data: Fit
-    compute: Fit
+    fits: Mapping[str, Fit]
+    between: Mapping[str, Fit]
     checks: Mapping[str, HeldOut]
+    growth: Growth
 
 
 def fit_budget_laws(
     levels: ArrayLike,
-    law: ComputeLaw,
+    cost: Cost,
     delta: float,
     *,
     hold_out: int = 2,
-    samples: ComputeLaw | None = None,
-    sigma_range: tuple[float, float] | None = None,
-    grid: ArrayLike | None = None,
+    within: Mapping[str, Range] | None = None,
 ) -> BudgetLaws:
-    """Budget-optimal allocation of every level, and its power laws in the budget.
+    """Return the budget optimum of every level, and its power laws in the budget.
+
+    In each bootstrap both F* and the optimum move, and the laws are fitted to its own pairs. A law
+    through optima at or beyond the edge of the data is not called *supported*.
 
     Args:
         levels: (m,) performance levels J.
-        law: C_J of all levels: the data law's fields have shape (m,).
+        cost: C_J of all levels, one data law per level.
         delta: price of an env step in FLOPs.
         hold_out: number of largest budgets left out of the fits.
-        samples: the same law for every bootstrap: data-law fields (K, m), others (K, 1). In each
-            bootstrap both F* and σ* move, and the fit is repeated on its own pairs.
-        sigma_range: range of σ the laws were fitted on; a law through optima outside it is not
-            called supported.
-        grid: see `least_budget`.
+        within: see `vs_laws.allocate.allocate`.
 
     Raises:
-        ValueError: if shapes do not match, fewer than two levels remain, or see `least_budget`.
+        ValueError: if the cost is not that of the levels, fewer than two levels remain, a level has
+            no optimum, an axis has the same optimum at every level, or see `allocate`.
     """
-    goal = np.asarray(levels, float)
-    if goal.ndim != 1 or not np.all(np.diff(goal) > 0):
-        raise ValueError(f"levels must be 1-D and strictly ascending, got {goal.tolist()}")
+    goal = ascending(levels)
     if hold_out < 0 or goal.size - hold_out < 2:
         raise ValueError(
             f"{goal.size} levels with {hold_out} held out leave fewer than two for a law; "
             "hold out fewer or add levels"
         )
-    optimum = least_budget(law, delta, sigma_range=sigma_range, grid=grid)
-    if optimum.sigma.shape != goal.shape:
+    optimum = allocate(cost, delta=delta, within=within)
+    if optimum.data.shape != goal.shape:
         raise ValueError(
-            f"the law describes {optimum.sigma.shape} levels, expected ({goal.size},): one data "
-            "law per level"
+            f"the cost has the shape {optimum.data.shape}, expected ({goal.size},): one data law per "
+            "level"
         )
-    if samples is not None:
-        drawn = least_budget(samples, delta, sigma_range=sigma_range, grid=grid)
-        if drawn.sigma.ndim != 2 or drawn.sigma.shape[1] != goal.size:
-            raise ValueError(
-                f"samples describe {drawn.sigma.shape}, expected (bootstraps, {goal.size})"
-            )
-        optimum = optimum.with_samples(drawn)
     if np.isnan(optimum.budget).any():
         at = int(np.isnan(optimum.budget).argmax())
         raise ValueError(
-            f"level {goal[at]:g} has no finite budget-optimal sigma: its C + delta*D has no minimum"
+            f"level {goal[at]:g} has no finite budget optimum: it has no law (too few runs reach it), "
+            "or its C + delta*D has no minimum; leave it out"
         )
     held = np.zeros(goal.size, bool)
     held[np.argsort(optimum.budget, kind="stable")[goal.size - hold_out :]] = True
-    fits = {name: _fit(name, optimum, ~held) for name in QUANTITIES}
+    first, *others = optimum.axes
+    pairs = {name: ("budget", name) for name in (*optimum.axes, "data", "compute")}
+    pairs |= {f"{first} of {axis}": (axis, first) for axis in others}
+    laws = {name: _path_law(*pair, optimum, ~held) for name, pair in pairs.items()}
     checks = {}
-    if hold_out:
-        for name, fit in fits.items():
-            actual = getattr(optimum, name)[held]
-            predicted = fit.predict(optimum.budget[held])
-            checks[name] = HeldOut(predicted, actual, predicted.value / actual - 1.0)
-    return BudgetLaws(goal, optimum, held, fits["sigma"], fits["data"], fits["compute"], checks)
+    for name, (x, y) in pairs.items() if hold_out else ():
+        predicted, actual = laws[name].predict(**{x: optimum[x][held]}), optimum[y][held]
+        checks[name] = HeldOut(predicted, actual, predicted.value / actual - 1.0)
+    between = {name: fit for name, fit in laws.items() if pairs[name][0] != "budget"}
+    fits = {name: fit for name, fit in laws.items() if name not in between}
+    return BudgetLaws(goal, optimum, held, fits, between, checks, _growth(fits, optimum))
 
 
-def _fit(name: str, optimum: Allocation, used: NDArray[np.bool_]) -> Fit[PowerLaw]:
-    """Power law of one quantity in F over the levels in use."""
-    drawn = None
-    if optimum.samples is not None:
-        drawn = optimum.samples.budget[:, used], getattr(optimum.samples, name)[:, used]
-    return path_law(
-        f"{name} = coefficient * F^exponent",
-        optimum.budget[used],
-        getattr(optimum, name)[used],
-        drawn,
-        outside=int(optimum.extrapolated[used].sum()),
-        where="outside the range of sigma that was run",
-    )
-
-
-@dataclass(frozen=True)
-class BestLevel:
-    """The best level that budgets pay for, arrays of the shape of the budgets.
-
-    Attributes:
-        level: J; NaN below the cheapest level, the highest level when the budget exceeds it.
-        sigma: updates per env step to use.
-        data: env steps that will be spent.
-        compute: FLOPs that will be spent.
-        out_of_range: True where the budget is outside the budgets of the levels.
-        critic_params: N to use; NaN where the allocation has no such axis.
-    """
-
-    level: Floats
-    sigma: Floats
-    data: Floats
-    compute: Floats
-    out_of_range: NDArray[np.bool_]
-    critic_params: Floats
-
-
-def best_level(
-    levels: ArrayLike,
-    optimum: Allocation | SurfaceAllocation,
-    budget: ArrayLike,
-    *,
-    delta: float,
-) -> BestLevel:
-    """Problem 3.2: the best J under ``C + δ·D ≤ F₀``, the inverse of J ↦ F*_J.
-
-    Between levels, J, log σ*, log N* and log D* are linear in log F. Reaching a level implies reaching the
-    lower ones, so a level costs at most what any higher one does; levels that the fits make dearer
-    than a higher one are passed over. With a budget above the dearest level, that level's own
-    allocation is returned and flagged.
-
-    Args:
-        levels: (m,) ascending.
-        optimum: `least_budget` or `least_surface_budget` of every level, arrays (m,), or (K, m) for
-            bootstraps.
-        budget: F₀ in FLOPs: scalar or (n,).
-        delta: price of an env step, as used for ``optimum``.
-
-    Returns:
-        Arrays of shape ``budget.shape``, or ``(K, *budget.shape)``.
-
-    Raises:
-        ValueError: if budgets are not positive, or levels do not match the allocation.
-    """
-    goal, wanted = np.asarray(levels, float), np.asarray(budget, float)
-    if goal.ndim != 1 or goal.size == 0 or not np.all(np.diff(goal) > 0):
-        raise ValueError("levels must be 1-D, not empty and strictly ascending")
-    if optimum.budget.ndim not in (1, 2) or optimum.budget.shape[-1] != goal.size:
-        raise ValueError(
-            f"the allocation has shape {optimum.budget.shape}, expected ({goal.size},) or "
-            f"(bootstraps, {goal.size}): one optimum per level"
+def _path_law(x: str, y: str, optimum: Allocation, used: NDArray[np.bool_]) -> Fit:
+    """Return ``y = coefficient · x^exponent`` through optima, with intervals over the bootstraps."""
+    places, name = optimum[x][used], f"{x}_exponent"
+    axis: dict[str, Any] = {x: places}
+    if np.unique(places).size < 2:
+        raise ValueError(f"the optimal {x} is the same at every level: no law of {y} in it")
+    fit = fit_power_law(optimum[y][used], **axis)
+    if optimum.draws is None:
+        note = "the interval is that of the scatter over levels only, not of the seeds"
+        fit = replace(fit, notes=(*fit.notes, note))
+    else:
+        with np.errstate(all="ignore"):
+            log_x, log_y = (np.log(optimum.draws[v][:, used]) for v in (x, y))
+            ones = np.ones(places.size)
+            found = regress(log_x[..., None], log_y, ones, ones[:, None])
+            top = np.exp(found.intercept)
+        lost = int(np.isnan(found.slope).sum())
+        note = f"{lost} of {len(log_x)} bootstraps had fewer than two optima"
+        fit = replace(
+            fit,
+            draws=PowerLaw(top, found.slope[:, None], axes=(x,)),
+            covariance=None,
+            dof=0.0,
+            parameters={
+                "coefficient": Estimate.from_draws(fit.parameters["coefficient"].value, top),
+                name: Estimate.from_draws(fit.parameters[name].value, found.slope),
+            },
+            notes=(*fit.notes, note) if lost else fit.notes,
         )
-    if not np.all(np.isfinite(wanted) & (wanted > 0)):
-        raise ValueError("budget must be positive and finite (FLOPs)")
-    single = optimum.budget.ndim == 1
-    params = np.full_like(optimum.sigma, np.nan)
-    if isinstance(optimum, SurfaceAllocation):
-        params = optimum.critic_params
-    costs: Floats = np.atleast_2d(optimum.budget)
-    followed: Floats = np.stack(
-        [np.atleast_2d(v) for v in (optimum.sigma, optimum.data, params)], axis=1
-    )
-    parts = [_invert(goal, costs[k], followed[k], np.ravel(wanted)) for k in range(len(costs))]
-    level, values, spent, outside = (np.stack(part) for part in zip(*parts, strict=True))
-    shape = wanted.shape if single else (len(level), *wanted.shape)
-    sigma, data, params = (values[:, i].reshape(shape) for i in range(3))
-    return BestLevel(
-        level=level.reshape(shape),
-        sigma=sigma,
-        data=data,
-        compute=spent.reshape(shape) - delta * data,
-        out_of_range=outside.reshape(shape),
-        critic_params=params,
+    judgement = _judge(fit, x, float(np.ptp(np.log10(places))))
+    outside = int((optimum.edges[used] != "").sum())
+    if judgement.verdict is Verdict.SUPPORTED and outside:
+        reason = f"{outside} of {places.size} optima lie at or beyond the edge of the data"
+        judgement = Judgement(Verdict.UNIDENTIFIED, reason)
+    return replace(
+        fit,
+        formula=f"{y} = coefficient * {x}^{name}",
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        judgements={x: judgement},
     )
 
 
-def _invert(
-    goal: Floats, cost: Floats, followed: Floats, wanted: Floats
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """One row of `best_level`: level, what follows F, the budget spent, whether it is out of range."""
-    known = np.isfinite(cost)
-    # keep the levels that are cheaper than every higher one
-    cheapest_above = np.minimum.accumulate(np.where(known, cost, np.inf)[::-1])[::-1]
-    later = np.append(cheapest_above[1:], np.inf)
-    keep = known & (cost < later)
-    if not keep.any():
-        lost = np.full(wanted.shape, np.nan)
-        return lost, np.tile(lost, (len(followed), 1)), lost, np.ones(wanted.shape, bool)
-    at, price = np.log(wanted), np.log(cost[keep])
-    outside = (at < price[0]) | (at > price[-1])
+def _judge(fit: Fit, axis: str, decades: float) -> Judgement:
+    """Return the verdict, by the seeds' interval where there are bootstraps."""
+    if fit.draws is None or fit.verdict in (Verdict.TOO_FEW_LEVELS, Verdict.NON_MONOTONE):
+        return Judgement(fit.verdict, fit.reason)
+    exponent = fit.parameters[f"{axis}_exponent"]
+    if level := rules.flat(exponent.low, exponent.high, axis):
+        return level
+    span = (exponent.high - exponent.low) * decades
+    if span > rules.MAX_DECADES:
+        reason = f"the 95% interval of the exponent leaves {span:.1f} decades over these levels"
+        return Judgement(Verdict.UNIDENTIFIED, reason)
+    interval = f"[{exponent.low:.3g}, {exponent.high:.3g}]"
+    return rules.supported(f"the 95% interval of the exponent over seeds, {interval}, excludes 0")
 
-    def between(values: Floats) -> Floats:
-        return np.interp(at, price, values[keep], left=np.nan)
 
-    values = np.stack([np.exp(between(np.log(row))) for row in followed])
-    spent = np.where(at < price[0], np.nan, np.exp(np.minimum(at, price[-1])))
-    return between(goal), values, spent, outside
+def _growth(fits: Mapping[str, Fit], optimum: Allocation) -> Growth:
+    rates = {name: fit.parameters["budget_exponent"] for name, fit in fits.items()}
+    factors = {name: float(10.0**rate.value) for name, rate in rates.items()}
+    top = int(np.argmax(optimum.budget))
+    order = sorted(optimum.axes, key=lambda axis: -rates[axis].value)
+    sure = [axis for axis in order if rates[axis].low > 0 or rates[axis].high < 0]
+    label = {axis: LABELS.get(axis, axis) for axis in order}
+    parts = [
+        f"{label[axis]} {factors[axis]:.2g} times"
+        + ("" if axis in sure else " (not distinguishable from no change)")
+        for axis in order
+    ]
+    parts.append(f"and data {factors['data']:.2g} times")
+    if not sure:
+        lead = f"these data do not show whether to grow {' or '.join(label.values())}"
+    elif order[0] in sure and factors[order[0]] > 1:
+        lead = f"grow {label[order[0]]}" + (" first" if len(order) > 1 else "")
+    else:
+        lead = f"{' and '.join(label.values())} need not grow, collect more data"
+    edges = int((optimum.edges != "").sum())
+    caution = (
+        f"; {edges} of {optimum.edges.size} optima lie at or beyond the edge of what was run"
+        if edges
+        else ""
+    )
+    sentence = f"With ten times the budget: {lead}; {', '.join(parts)}{caution}."
+    return Growth(rates, factors, float(optimum.compute[top] / optimum.budget[top]), sentence)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -99,7 +99,7 @@ def solve_data_laws(
     tasks: Sequence[str] | None = None,
     weights: ArrayLike | None = None,
     **axes: ArrayLike | None,
-) -> tuple[Law, Floats]:
+) -> tuple[Any, Floats]:
     """Fit a whole batch of data sets (levels, bootstraps) on the same places: estimates only.
 
     Args:

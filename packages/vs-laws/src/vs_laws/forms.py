@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws.law import Floats, Law, constant, per_axis, per_pair
+from vs_laws.law import Floats, Law, Numbers, constant, per_axis, per_pair
 
 EXPONENT_BOUNDS = (0.01, 10.0)
 """Range in which the exponents of saturating terms are searched."""
@@ -24,8 +24,8 @@ class PowerLaw(Law):
     matter.
     """
 
-    coefficient: ArrayLike
-    exponent: ArrayLike = per_axis()
+    coefficient: Numbers
+    exponent: Numbers = per_axis()
 
     signed = ("exponent",)
 
@@ -56,9 +56,9 @@ class DataLaw(Law):
     the law itself stays finite.
     """
 
-    d_min: ArrayLike
-    amplitude: ArrayLike = per_axis()
-    exponent: ArrayLike = per_axis()
+    d_min: Numbers
+    amplitude: Numbers = per_axis()
+    exponent: Numbers = per_axis()
 
     def value(self, *x: Floats) -> Floats:
         """Return the floor plus one falling term per axis."""
@@ -107,10 +107,10 @@ class ProductLaw(Law):
     is left at infinity.
     """
 
-    top: ArrayLike
-    floor: ArrayLike = per_axis()
-    exponent: ArrayLike = per_axis()
-    origin: ArrayLike = per_axis(fitted=False)
+    top: Numbers
+    floor: Numbers = per_axis()
+    exponent: Numbers = per_axis()
+    origin: Numbers = per_axis(fitted=False)
 
     def value(self, *x: Floats) -> Floats:
         """Return the product of one falling factor per axis."""
@@ -148,9 +148,9 @@ class ProductLaw(Law):
 class LogQuadratic(Law):
     """``log D = constant + Σ_k slope_k·log x_k + Σ_(j≤k) curvature_jk·log x_j·log x_k``."""
 
-    constant: ArrayLike
-    slope: ArrayLike = per_axis()
-    curvature: ArrayLike = per_pair()
+    constant: Numbers
+    slope: Numbers = per_axis()
+    curvature: Numbers = per_pair()
 
     signed = ("constant", "slope", "curvature")
 
@@ -174,8 +174,8 @@ class NearestRun(Law):
         places: (n, K) where the runs are.
     """
 
-    data: ArrayLike = field(metadata={"shape": "points"})
-    places: ArrayLike = constant()
+    data: Numbers = field(metadata={"shape": "points"})
+    places: Numbers = constant()
 
     def value(self, *x: Floats) -> Floats:
         """Return (…, *shape of x); equally near runs are averaged in log D."""
@@ -189,7 +189,7 @@ class NearestRun(Law):
         count = near.sum(axis=-1)
         total = np.sum(np.where(near, np.log(np.where(known, steps[..., None, :], 1.0)), 0.0), -1)
         mean = np.exp(total / np.maximum(count, 1))
-        return np.where(count > 0, mean, np.nan).reshape(*steps.shape[:-1], *at.shape[:-1])
+        return np.where(count > 0, mean, np.nan).reshape((*steps.shape[:-1], *at.shape[:-1]))
 
 
 @dataclass(frozen=True)
@@ -199,10 +199,10 @@ class BatchLaw(Law):
     A power law of the first axis that rises along the second one to an asymptote.
     """
 
-    coefficient: ArrayLike
-    power: ArrayLike
-    scale: ArrayLike
-    rise: ArrayLike
+    coefficient: Numbers
+    power: Numbers
+    scale: Numbers
+    rise: Numbers
 
     signed = ("power",)
 

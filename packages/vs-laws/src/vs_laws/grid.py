@@ -323,6 +323,20 @@ def nearest(places: Mapping[str, ArrayLike], target: Mapping[str, ArrayLike]) ->
     return distance.argmin(axis=-1)
 
 
+def width_of(params: float, known: Sequence[tuple[float, float]]) -> float | None:
+    """Return the network width of a parameter count, from (parameters, width) pairs that were run.
+
+    log width is linear in log N between the pairs, and in proportion to √N beyond them. None without
+    pairs.
+    """
+    if not known:
+        return None
+    counts, widths = np.log(np.array(sorted(known), float)).T
+    inside = np.interp(np.log(params), counts, widths)
+    beyond = np.log(params) - np.clip(np.log(params), counts[0], counts[-1])
+    return float(np.exp(inside + beyond / 2))
+
+
 def _grid(name: str, values: ArrayLike) -> Floats:
     grid = np.asarray(values, float)
     if grid.ndim != 1 or grid.size == 0 or not np.all(np.isfinite(grid) & (grid > 0)):

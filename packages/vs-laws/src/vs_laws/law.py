@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 type Floats = NDArray[np.float64]
+type Numbers = Any
+"""A field of a law: given as anything array-like, a float array once the law is made."""
 
 
 def per_axis(*, fitted: bool = True) -> Any:
@@ -174,8 +176,11 @@ class Law:
 
 
 def stack(laws: Sequence[Law], *, join: int) -> Any:
-    """Join laws of one form: ``join=0`` stacks scalar laws into fields (m,), ``join=1`` puts
-    bootstraps with fields (S, 1) beside each other into (S, m)."""
+    """Join laws of one form.
+
+    ``join=0`` stacks scalar laws into fields (m,), ``join=1`` puts bootstraps with fields (S, 1) beside
+    each other into (S, m).
+    """
     first = laws[0]
     joined = {}
     for entry in first.entries():

@@ -77,9 +77,9 @@ class Estimate:
         half = t_quantile(dof) * error
         if not log:
             return cls(float(value), float(value - half), float(value + half), float(error))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             factor = float(np.exp(np.float64(half)))
-        return cls(float(value), value / factor, value * factor, float(value * error))
+            return cls(float(value), value / factor, value * factor, float(value * error))
 
     def times(self, factor: float) -> "Estimate":
         """Return the estimate in other units."""
@@ -140,8 +140,8 @@ class Fit:
 
     form: str
     formula: str
-    law: Law
-    draws: Law | None = None
+    law: Any
+    draws: Any = None
     parameters: Mapping[str, Estimate]
     loss: float
     loss_name: str
@@ -215,7 +215,7 @@ class Fit:
             TypeError: if an axis is missing or unknown.
         """
         if task is not None:
-            return self.of(task).predict(**axes)
+            return self.of(task).predict(task=None, **axes)
         places = dict(zip(axes, np.broadcast_arrays(*axes.values()), strict=True))
         for name, values in places.items():
             if not np.all(np.asarray(values) > 0):
@@ -236,8 +236,9 @@ class Fit:
         else:
             low = high = np.full(full, np.nan)
         shape = (*leading, *shape)
-        parts = (np.reshape(part, shape) for part in (value, low, high))
-        return Estimate(*(float(part) if part.ndim == 0 else part for part in parts))
+        ends = (np.reshape(part, shape) for part in (value, low, high))
+        value, low, high = (float(part) if part.ndim == 0 else part for part in ends)
+        return Estimate(value, low, high)
 
     def _index(self, task: str) -> int:
         if task not in self.tasks:
@@ -271,14 +272,14 @@ class Fit:
         Raises:
             KeyError, TypeError, ValueError: if an entry is missing or of another kind.
         """
-        plain = {name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")}
-        numbers = {
-            name: float(from_json_numbers(entry[name])) for name in ("loss", "r2_log", "dof")
+        plain: dict[str, Any] = {
+            name: str(entry[name]) for name in ("form", "formula", "loss_name", "reason")
         }
+        for name in ("loss", "r2_log", "dof"):
+            plain[name] = float(from_json_numbers(entry[name]))
         draws, covariance = entry["draws"], entry["covariance"]
         return cls(
             **plain,
-            **numbers,
             n=int(entry["n"]),
             verdict=Verdict(entry["verdict"]),
             parameters={k: Estimate.from_dict(v) for k, v in entry["parameters"].items()},

@@ -163,19 +163,21 @@ def shape(
     law = _scaled(fit.law.at(None), ratio[:, None])
     fitted = law(**where.places)[where.member, np.arange(len(y))]
     residuals = np.log(y / fitted)
-    parameters = dict(fit.parameters)
-    top = parameters.get("d_min")
-    for t, name in enumerate(where.tasks if top is not None and fit.draws is None else ()):
-        parameters[f"d_min[{name}]"] = top.times(float(ratio[t]))  # the scale is taken as known
     drawn = None
     if fit.draws is not None and ratios is not None:
         drawn = _scaled(fit.draws.at((slice(None), None)), ratios[..., None])
-        floors = drawn.parameters().get("d_min")
-        for t, name in enumerate(where.tasks if floors is not None else ()):
-            value = float(np.reshape(law.parameters()["d_min"], -1)[t])
-            parameters[f"d_min[{name}]"] = Estimate.from_draws(
-                value, floors[:, t], at_bound=parameters["d_min"].at_bound
-            )
+    parameters = dict(fit.parameters)
+    for name, values in law.parameters().items():
+        if not name.endswith(_SCALING):
+            continue
+        one = fit.parameters[name]
+        for t, task in enumerate(where.tasks):
+            if drawn is None:  # the scale is taken as known
+                entry = one.times(float(ratio[t]))
+            else:
+                several = drawn.parameters()[name][:, t]
+                entry = Estimate.from_draws(float(values[t, 0]), several, at_bound=one.at_bound)
+            parameters[f"{name}[{task}]"] = entry
     stretch = _stretch(fit.law, ratio)
     way = "median normalisation" if median else "log space with a free scale each"
     note = f"tasks shared by {way}; the verdict is that of the shared curve"

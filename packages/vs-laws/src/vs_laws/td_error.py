@@ -230,6 +230,30 @@ def width_slopes(widths: Mapping[str, ArrayLike], error: ArrayLike) -> dict[str,
     return dict(zip(columns, slopes, strict=True))
 
 
+def mean_slopes(widths: Mapping[str, ArrayLike], error: ArrayLike) -> dict[str, float]:
+    """Return the mean slope of log error along each of two widths, one fit per value of the other.
+
+    As the published analysis of passive critics averages them (arXiv:2508.14881); `width_slopes` fits
+    both widths jointly.
+
+    Args:
+        widths: two by name, (n,) each; NaN points are left out.
+        error: (n,) positive errors; NaN points are left out.
+    """
+    columns = {name: np.asarray(values, float) for name, values in widths.items()}
+    y = np.asarray(error, float)
+    found = {}
+    for name, other in (tuple(columns), tuple(columns)[::-1]):
+        slopes = []
+        for value in np.unique(columns[other][np.isfinite(columns[other])]):
+            here = (columns[other] == value) & np.isfinite(y)
+            if np.unique(columns[name][here]).size > 1:
+                slopes.append(width_slopes({name: columns[name][here]}, y[here])[name].value)
+        if slopes:
+            found[name] = float(np.mean(slopes))
+    return found
+
+
 def _basis(
     b: Floats, n: Floats, s: Floats, centre: tuple[float, float, float], names: tuple[str, ...]
 ) -> Floats:

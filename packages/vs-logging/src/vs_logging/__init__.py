@@ -1,6 +1,8 @@
 """The run table: schema, crash-safe writer, lazy reader and importers."""
 
-from vs_logging.merge import merge_imports
+from vs_logging._importer import Importer, ImportOptions
+from vs_logging.files import whole_file, write_json
+from vs_logging.importers import IMPORTERS, find_importer
 from vs_logging.reader import consolidate, read_metadata, read_table, scan, write_table
 from vs_logging.report import Imported, ImportReport, Skipped
 from vs_logging.sinks import Sink, TensorBoardSink, WandbSink
@@ -10,6 +12,7 @@ from vs_logging.table import (
     OPTIONAL_SCHEMA,
     SCHEMA,
     RunTableError,
+    benchmark_name,
     run_id,
     validate,
 )
@@ -23,10 +26,13 @@ from vs_logging.zips import import_zip
 __all__ = [
     "CONFIG_COLUMNS",
     "IDENTITY_COLUMNS",
+    "IMPORTERS",
     "OPTIONAL_SCHEMA",
     "SCHEMA",
+    "ImportOptions",
     "ImportReport",
     "Imported",
+    "Importer",
     "RunTableError",
     "RunWriter",
     "Sink",
@@ -34,17 +40,20 @@ __all__ = [
     "TensorBoardSink",
     "WandbApi",
     "WandbSink",
+    "benchmark_name",
     "consolidate",
+    "find_importer",
     "import_csv",
     "import_tensorboard",
     "import_wandb",
     "import_zip",
-    "merge_imports",
     "read_metadata",
     "read_table",
     "run_id",
     "scan",
     "validate",
+    "whole_file",
     "window_means",
+    "write_json",
     "write_table",
 ]

@@ -96,7 +96,7 @@ def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
 
 
 def _measured(curves: Curves) -> NDArray[np.bool_]:
-    """Shape (S, T): which rows of each seed go into the table."""
+    """Return a mask of shape (S, T): the rows of each seed that go into the table."""
     logged = ~np.isnan(curves.returns)
     for values in curves.diagnostics.values():
         logged = logged | ~np.isnan(values)

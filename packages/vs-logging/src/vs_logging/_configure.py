@@ -1,4 +1,4 @@
-"""Turn names found in a source into a run's configuration, and say clearly what is missing."""
+"""Settings found in a source → a run's configuration, or a sentence on what is missing."""
 
 import re
 from collections.abc import Mapping
@@ -26,14 +26,14 @@ _BENCHMARKS: tuple[tuple[str, str], ...] = (
 
 
 def guess_benchmark(env: str) -> str:
-    """The benchmark whose naming style ``env`` follows, else ``unknown``."""
+    """Return the benchmark whose naming style ``env`` follows, else ``unknown``."""
     return next((name for style, name in _BENCHMARKS if re.fullmatch(style, env)), "unknown")
 
 
 def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
     """Give a configuration every column and the table's types; guess only the benchmark.
 
-    Entries beyond the table's columns stay: they are part of what tells runs apart.
+    Entries beyond the table's columns stay: they distinguish runs, too.
 
     Raises:
         RunTableError: A column is missing or its value is not of the column's type.
@@ -69,7 +69,7 @@ def _typed(name: str, value: Any) -> object:
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:
-    """``config["a.b"]`` or ``config["a"]["b"]``; None where there is neither."""
+    """Return ``config["a.b"]`` or ``config["a"]["b"]``, None if neither exists."""
     if key in config:
         return config[key]
     value: Any = config
@@ -94,12 +94,14 @@ def check_constants(constants: Mapping[str, object]) -> dict[str, object]:
     return dict(constants)
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a user's regular expression with named groups.
+def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    """Compile a user's regular expression with named groups, if there is one.
 
     Raises:
         RunTableError: It does not compile or has no named group.
     """
+    if pattern is None:
+        return None
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -109,3 +111,26 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             f"pattern {pattern!r} has no named group; expected e.g. (?P<utd>[0-9.]+)"
         )
     return compiled
+
+
+def parse_name(
+    name: str, pattern: re.Pattern[str] | None, *, what: str
+) -> tuple[dict[str, str], str]:
+    """Read settings out of a name by a pattern's named groups.
+
+    Returns:
+        The settings, and the name without what the group ``seed`` matched.
+
+    Raises:
+        RunTableError: The pattern is not found; ``what`` says where it was searched.
+    """
+    if pattern is None:
+        return {}, name
+    match = pattern.search(name)
+    if match is None:
+        raise RunTableError(f"the pattern {pattern.pattern!r} does not match {what}")
+    found = {group: text for group, text in match.groupdict().items() if text is not None}
+    if "seed" in found:
+        start, end = match.span("seed")
+        name = name[:start] + name[end:]
+    return found, name

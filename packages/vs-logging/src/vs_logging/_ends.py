@@ -1,7 +1,7 @@
-"""Where the seeds of forward-filled curves really end, and which of them ended by success.
+"""True ends of the seeds of forward-filled curves; ends by success are marked.
 
-A process trains several seeds and stops when their mean return passes a level. The file then goes
-on with each seed's last return; only the trailing NaN of the critic loss shows that nothing ran.
+A process trains several seeds and stops when their mean return passes a level. The file then
+repeats each seed's last return; only the trailing NaN of the critic loss shows that nothing ran.
 Some processes died instead, which leaves the same trace. Neither the level nor the processes are
 in the files, but the level is one number per task: seeds of an array that end at the same row are
 taken as one process, and it died if its mean return there is below 80 % of the median over all
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from vs_logging._assemble import Curves
 
 LOWEST_SUCCESS = 0.8
-"""Of the median return at which the processes of a task stopped."""
+"""Fraction of the median return at which the processes of a task stopped."""
 
 
 @dataclass(frozen=True)
 class _Ends:
-    """Per seed: number of leading rows that are measurements, whether rows follow, last return."""
+    """Per seed: number of leading rows that are measurements, a flag if rows follow, last return."""
 
     rows: NDArray[np.int64]
     early: NDArray[np.bool_]
@@ -104,7 +104,7 @@ def _notes(
 
 
 def _true_ends(curves: Curves) -> _Ends | None:
-    """Where each seed's measurements end, told by its critic loss; None when there is none."""
+    """Find each seed's last measurement by its critic loss; None if no loss was logged."""
     loss = curves.diagnostics.get("critic_loss")
     if loss is None or np.isnan(loss).all():
         return None

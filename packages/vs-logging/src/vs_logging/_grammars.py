@@ -1,7 +1,7 @@
 """The file-name grammars of the two papers' published data.
 
-Each grammar reads a member's path and says which configuration, metric and file layout it stands
-for. Data: value-scaling.github.io (papers arXiv:2502.04327 and its successor on model size).
+Each grammar reads a member's path: its configuration, metric and file layout. Data:
+value-scaling.github.io (arXiv:2502.04327 and, on model size, arXiv:2508.14881).
 """
 
 import re
@@ -48,7 +48,7 @@ BRO_SIZES = {
 
 @dataclass(frozen=True)
 class Member:
-    """What a member's path says.
+    """Facts in a member's path.
 
     Attributes:
         config: Settings named by the path; ``variant`` holds the rest of the file name, less what
@@ -67,13 +67,13 @@ class Grammar:
     """One family of files.
 
     Attributes:
-        name: What ``import_zip(grammar=…)`` calls it.
+        name: ``grammar`` of `ImportOptions` that picks it.
         example: A path in it, for messages.
-        parse: Path → what it says, or None when it is not of this grammar.
+        parse: Path → its facts, or None when it is not of this grammar.
         defaults: Settings that the paths leave out.
         step_every: Env steps between rows when the array has no step column.
-        forward_filled: Whether returns go on after a seed's true end, see ``import_zip``.
-        notes: What a reader of the table must know.
+        forward_filled: Returns continue after a seed's true end, see ``import_zip``.
+        notes: For the import's report.
     """
 
     name: str

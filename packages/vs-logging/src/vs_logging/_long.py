@@ -1,4 +1,4 @@
-"""Logged scalars in long form (one value a row) → curves; repeats are told apart or refused."""
+"""Logged scalars in long form (one value a row) → curves; repeats are separated or refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +24,20 @@ class Series:
     values: NDArray[np.float64]
 
 
+def whole_steps(steps: NDArray[np.float64], name: str) -> NDArray[np.int64]:
+    """Convert steps read as floats.
+
+    Raises:
+        RunTableError: One is negative, fractional or not finite.
+    """
+    bad = ~np.isfinite(steps) | (steps < 0) | (steps != np.round(steps))
+    if bad.any():
+        raise RunTableError(
+            f"{name} is {steps[np.argmax(bad)]} in a row; expected a non-negative integer"
+        )
+    return steps.astype(np.int64)
+
+
 def split_repeats(series: Series) -> tuple[list[Series], int]:
     """Separate a series in which steps repeat into one series per unnamed seed.
 
@@ -34,7 +48,7 @@ def split_repeats(series: Series) -> tuple[list[Series], int]:
         The seeds' series (sorted by step), and the number of copied rows left out.
 
     Raises:
-        RunTableError: It cannot be told which value belongs to which seed.
+        RunTableError: The order does not show which value belongs to which seed.
     """
     steps, values = series.steps, series.values
     order = np.argsort(steps, kind="stable")

@@ -48,11 +48,13 @@ def check_name(name: str) -> None:
         raise RunTableError("its path leaves the folder; expected a relative path without '..'")
 
 
-def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.float64]:
-    """Read one ``.npy`` member as a non-empty float64 matrix.
+def read_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, axes: int = 2
+) -> NDArray[np.float64]:
+    """Read one ``.npy`` member as a non-empty float64 array of 1 or 2 axes.
 
     Raises:
-        RunTableError: The member is damaged, too large, pickled, or not a numeric matrix.
+        RunTableError: The member is damaged, too large, pickled, or not such an array.
     """
     if info.file_size > LARGEST_MEMBER:
         raise RunTableError(f"it unpacks to {info.file_size} bytes; expected at most 1 GiB")
@@ -61,8 +63,9 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.fl
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise RunTableError(f"the member is damaged or cannot be unpacked ({error})") from error
     array = _npy(data)
-    if array.ndim != 2:
-        raise RunTableError(f"its shape is {array.shape}; expected two axes, evaluations × columns")
+    if array.ndim != axes:
+        expected = "two axes, evaluations × columns" if axes == 2 else "one axis, evaluations"
+        raise RunTableError(f"its shape is {array.shape}; expected {expected}")
     if array.size == 0:
         raise RunTableError(f"its shape is {array.shape}: the array is empty")
     return array.astype(np.float64)

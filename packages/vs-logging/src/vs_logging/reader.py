@@ -9,10 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_document, read_rows, rows_frame
+from vs_logging.files import whole_file, write_json
 from vs_logging.table import (
     RunTableError,
+    benchmark_name,
     check_columns,
     conform,
     constant_columns,
@@ -102,7 +103,7 @@ def consolidate(root: Paths, out: str | Path) -> Path:
     """Gather runs into one zstd Parquet file, their ``run.json`` beside it.
 
     Args:
-        root: What :func:`scan` takes.
+        root: Paths as for :func:`scan`.
         out: ``NAME.parquet``; the metadata goes to ``NAME.metadata.json``.
 
     Returns:
@@ -167,7 +168,8 @@ def _live_rows(folder: Path) -> pl.LazyFrame | None:
     if not rows:
         return None
     document = read_document(folder / METADATA)
-    constants = {"run": document["run"]} | constant_columns(document["config"])
+    constants = constant_columns(document["config"], document.get("metadata") or {})
+    constants["run"] = document["run"]
     return rows_frame(rows, constants).lazy()
 
 
@@ -199,6 +201,8 @@ def _flat(document: Mapping[str, Any]) -> dict[str, object]:
     row = {key: value for key, value in document.items() if key not in ("config", "metadata")}
     for part in ("config", "metadata"):
         row |= {name: value for name, value in _leaves(document.get(part) or {}) if name not in row}
+    if "benchmark" in row:
+        row["benchmark"] = benchmark_name(str(row["benchmark"]))
     return row
 
 

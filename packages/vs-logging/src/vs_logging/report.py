@@ -1,4 +1,4 @@
-"""What an importer hands back: the table, and what was left out of it and why."""
+"""The result of an import: a table, and a report of what was left out and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import read, skipped, dropped and assumed.
+    """Counts and notes of an import: what it read, skipped, dropped and assumed.
 
     Attributes:
         source: The file, folder or project that was read.
-        grammar: How it was read (``qscaled``, ``bro``, ``csv`` …).
+        grammar: Format of the source (``qscaled``, ``bro``, ``csv`` …).
         runs: Number of configurations in the table.
         seeds: Number of curves in the table, duplicates included.
         rows: Number of rows in the table.
@@ -48,7 +48,7 @@ class ImportReport:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """The report as JSON-able values."""
+        """Return the report as JSON-able values."""
         return {
             **{k: v for k, v in vars(self).items() if k not in ("skipped", "notes")},
             "skipped": [entry._asdict() for entry in self.skipped],
@@ -73,7 +73,7 @@ class ImportReport:
 
 
 class Imported(NamedTuple):
-    """A validated run table and the report on how it came about."""
+    """A validated run table and the report on its import."""
 
     table: pl.DataFrame
     report: ImportReport
@@ -81,7 +81,7 @@ class Imported(NamedTuple):
 
 @dataclass
 class Problems:
-    """Collects bad parts, or raises on the first, as the caller chose."""
+    """Bad parts of a source, collected or raised at the first, as ``on_error`` says."""
 
     source: str
     on_error: OnError
@@ -97,11 +97,12 @@ class Problems:
             return work()
         except RunTableError as error:
             if self.on_error == "raise":
-                raise RunTableError(f"{self.source}: {name}: {error}") from error
+                where = self.source if name == self.source else f"{self.source}: {name}"
+                raise RunTableError(f"{where}: {error}") from error
             self.skipped.append(Skipped(name, str(error)))
             return None
 
     def nothing_left(self, expected: str) -> RunTableError:
-        """The error for a source of which no part could be imported."""
+        """Return the error for a source of which no part could be imported."""
         why = f" (first problem: {': '.join(self.skipped[0])})" if self.skipped else ""
         return RunTableError(f"{self.source}: nothing to import{why}; expected {expected}")

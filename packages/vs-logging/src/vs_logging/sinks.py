@@ -6,16 +6,16 @@ After a restart rows that were already sent come again with the same values, and
 
 import time
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from vs_logging._files import write_json
+from vs_logging._extras import optional_module
+from vs_logging.files import write_json
 from vs_logging.table import run_id
 
 
 class Sink(Protocol):
-    """Where rows go besides the run table."""
+    """A second destination of rows, beside the run table."""
 
     def write(
         self,
@@ -51,9 +51,9 @@ class TensorBoardSink:
         """
         self._logdir = Path(logdir)
         proto = "tensorboard.compat.proto"
-        self._event: Any = _module(f"{proto}.event_pb2", "tensorboard").Event
-        self._summary: Any = _module(f"{proto}.summary_pb2", "tensorboard").Summary
-        files = _module("tensorboard.summary.writer.event_file_writer", "tensorboard")
+        self._event: Any = optional_module(f"{proto}.event_pb2", "tensorboard").Event
+        self._summary: Any = optional_module(f"{proto}.summary_pb2", "tensorboard").Summary
+        files = optional_module("tensorboard.summary.writer.event_file_writer", "tensorboard")
         self._open: Any = files.EventFileWriter
         self._writers: dict[tuple[str, int], Any] = {}
 
@@ -90,7 +90,7 @@ class TensorBoardSink:
 class WandbSink:
     """Runs of a Weights & Biases project, one per run and seed, named ``<run>-s<seed>``.
 
-    The name is also the run's id, so that a resumed training goes on in the same W&B run. W&B's own
+    The name is also the run's id, so that a resumed training continues the same W&B run. W&B's own
     settings apply: ``WANDB_MODE=offline`` writes to disk only, ``WANDB_ENTITY`` picks the account.
     `vs_logging.import_wandb` reads the runs back.
     """
@@ -106,7 +106,7 @@ class WandbSink:
         Raises:
             ImportError: W&B is not installed; the message has the command.
         """
-        self._wandb = wandb if wandb is not None else _module("wandb", "wandb")
+        self._wandb = wandb if wandb is not None else optional_module("wandb", "wandb")
         self._project = project
         self._folder = Path(folder)
         self._runs: dict[tuple[str, int], Any] = {}
@@ -146,12 +146,3 @@ class WandbSink:
 def _scalars(return_: float | None, diagnostics: Mapping[str, float]) -> dict[str, float]:
     row = {} if return_ is None else {"return_": float(return_)}
     return row | {name: float(value) for name, value in diagnostics.items()}
-
-
-def _module(name: str, extra: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"this needs {extra}, which is not installed: pip install 'vs-logging[{extra}]'"
-        ) from error

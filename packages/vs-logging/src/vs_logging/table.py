@@ -34,8 +34,15 @@ OPTIONAL_SCHEMA: dict[str, pl.DataType] = {
     "critic_depth": pl.Int64(),
     "passive_critic_width": pl.Int64(),
     "passive_critic_params": pl.Int64(),
+    "optimal_return": pl.Float64(),
+    "action_repeat": pl.Int64(),
 }
-"""Columns with a fixed type that a table may have."""
+"""Columns with a fixed type that a table may have.
+
+``optimal_return``, the raw return that counts as optimal on the run's task, is a fact and not a
+setting: it is constant within a run (null where unknown), but tells no runs apart. So is
+``action_repeat``, the env steps per decision of the agent (1 where unknown): updates happen per decision.
+"""
 
 CONFIG_COLUMNS: tuple[str, ...] = (
     "algo",
@@ -56,15 +63,38 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
     "passive_critic_width",
     "passive_critic_params",
 )
-"""What tells runs apart, as far as columns do; of the last four a table may have any."""
+"""The columns that distinguish runs; the last four are optional."""
 
-NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_"})
+NULLABLE: frozenset[str] = frozenset(
+    {"critic_params", "critic_width", "return_", "optimal_return", "action_repeat"}
+)
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""
 
 
-def constant_columns(config: Mapping[str, object]) -> dict[str, object]:
-    """What of a configuration goes into columns: all of the required ones, the others if there."""
-    return {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
+_RENAMED = {"hbench": "humanoid_bench"}  # benchmarks, from the name in a configuration
+
+
+def benchmark_name(benchmark: str) -> str:
+    """Return the table's name of a benchmark: ``humanoid_bench`` for ``hbench``, else the same.
+
+    Configurations keep the name they were made with, since it is part of their run's id.
+    """
+    return _RENAMED.get(benchmark, benchmark)
+
+
+def constant_columns(
+    config: Mapping[str, object], metadata: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the column values of a run: required columns always, optional ones if present.
+
+    All are settings of its configuration, but for ``optimal_return`` of its metadata.
+    """
+    columns = {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
+    if isinstance(columns["benchmark"], str):
+        columns["benchmark"] = benchmark_name(columns["benchmark"])
+    if "optimal_return" in metadata:
+        columns["optimal_return"] = metadata["optimal_return"]
+    return columns
 
 
 class RunTableError(ValueError):
@@ -139,13 +169,16 @@ def _converts(found: pl.DataType, expected: pl.DataType, name: str) -> bool:
 
 
 def conform(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Put the known columns first, with the schema's types; diagnostics follow as they are."""
+    """Put the known columns first, with the schema's types; diagnostics follow as they are.
+
+    Benchmarks get the table's name (`benchmark_name`).
+    """
     names = frame.collect_schema().names()
     known = SCHEMA | {k: v for k, v in OPTIONAL_SCHEMA.items() if k in names}
     return frame.select(
         *(pl.col(name).cast(dtype) for name, dtype in known.items()),
         *(pl.col(name) for name in names if name not in known),
-    )
+    ).with_columns(pl.col("benchmark").replace(_RENAMED))
 
 
 def validate(frame: pl.DataFrame | pl.LazyFrame, *, source: str = "run table") -> pl.DataFrame:
@@ -153,7 +186,7 @@ def validate(frame: pl.DataFrame | pl.LazyFrame, *, source: str = "run table") -
 
     Args:
         frame: The candidate table; a lazy frame is collected.
-        source: What to call it in messages, usually the file's name.
+        source: Its name in messages, usually the file's.
 
     Returns:
         The same rows in the same order.
@@ -190,6 +223,8 @@ _RULES: dict[str, tuple[pl.Expr, str]] = {
     "seed": (pl.col("seed").is_not_null(), "an integer"),
     "env_step": (pl.col("env_step") >= 0, "an integer of at least 0"),
     "return_": (~pl.col("return_").is_infinite(), "a finite number, NaN or null"),
+    "action_repeat": (pl.col("action_repeat") >= 1, "a positive integer, or null"),
+    "optimal_return": (pl.col("optimal_return").is_finite(), "a finite number, or null"),
 }
 
 
@@ -197,6 +232,7 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
     first = table.select(
         (~rule.fill_null(name in NULLABLE)).arg_true().first().alias(name)
         for name, (rule, _) in _RULES.items()
+        if name in table.columns
     ).row(0, named=True)
     offences = [(row, name) for name, row in first.items() if row is not None]
     if offences:
@@ -210,12 +246,19 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
     columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
-    distinct = table.select("run", *columns).unique(maintain_order=True)
+    _check_constant(table.select("run", *columns), source)
+    for fact in ("optimal_return", "action_repeat"):  # unknown in older folders of the same run
+        if fact in table.columns:
+            _check_constant(table.select("run", fact).drop_nulls(), source)
+
+
+def _check_constant(columns: pl.DataFrame, source: str) -> None:
+    distinct = columns.unique(maintain_order=True)
     twice = distinct.filter(pl.col("run").is_duplicated())
     if not twice.is_empty():
         run = twice["run"][0]
         rows = twice.filter(pl.col("run") == run)
-        name = next(c for c in columns if rows[c].n_unique() > 1)
+        name = next(c for c in columns.columns if rows[c].n_unique() > 1)
         values = rows[name].unique(maintain_order=True)
         raise RunTableError(
             f"{source}: run {run} has {name} {values[0]!r} in one row and {values[1]!r} in another;"

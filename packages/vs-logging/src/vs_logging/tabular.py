@@ -1,6 +1,5 @@
 """Import a tidy CSV of logged metrics."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,24 +7,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vs_logging._assemble import Curves, assemble, duplicate_seeds
-from vs_logging._configure import check_constants, compile_pattern, complete_config
+from vs_logging._assemble import Curves
+from vs_logging._collect import Part, read_parts, tabulate
+from vs_logging._configure import check_constants, compile_pattern, complete_config, parse_name
 from vs_logging._grammars import RETURN_METRICS
+from vs_logging._importer import DEFAULTS, Importer, ImportOptions
 from vs_logging._long import Series, align, split_repeats
-from vs_logging.report import Imported, ImportReport, OnError, Problems
+from vs_logging.report import Imported, Problems
 from vs_logging.table import RunTableError
 
 COLUMNS = ("exp_name", "env_name", "seed", "metric", "env_step", "value")
 
 
-def import_csv(
-    path: str | Path,
-    *,
-    pattern: str | None = None,
-    constants: Mapping[str, object] | None = None,
-    return_metric: str | None = None,
-    on_error: OnError = "raise",
-) -> Imported:
+def import_csv(path: str | Path, options: ImportOptions = DEFAULTS) -> Imported:
     """Import a CSV with columns ``exp_name, env_name, seed, metric, env_step, value``.
 
     The hyperparameters come from ``exp_name``, by ``pattern``, and from ``constants``. Each
@@ -37,62 +31,54 @@ def import_csv(
 
     Args:
         path: The file; further columns are ignored.
-        pattern: Regular expression searched in ``exp_name``, with named groups that are columns of
-            the run table, e.g. ``r"utd_(?P<utd>[0-9.]+)_bs_(?P<batch_size>[0-9]+)"``.
-        constants: Settings of all runs, e.g. ``{"algo": "sac", "learning_rate": 3e-4}``.
-        return_metric: The metric that is the evaluation return; by default the one of ``return``,
-            ``episode.return``, ``avg_return`` that the file has. Other metrics are diagnostics.
-        on_error: ``raise`` on the first bad experiment, or ``skip`` it and name it in the report.
+        options: ``return_key`` is the metric that is the evaluation return; by default the one of
+            ``return``, ``episode.return``, ``avg_return`` that the file has. Other metrics are
+            diagnostics.
 
     Raises:
         RunTableError: A column is missing, a row holds what is not a number, hyperparameters are
             missing, or nothing is left to import.
     """
     path = Path(path)
-    problems = Problems(str(path), on_error)
-    given = check_constants(constants or {})
-    compiled = None if pattern is None else compile_pattern(pattern)
+    problems = Problems(str(path), options.on_error)
+    given = check_constants(options.constants)
+    pattern = compile_pattern(options.pattern)
     frame = _read(path)
-    chosen = _return_metric(frame, return_metric, path)
-    runs: list[Curves] = []
-    copied = unnamed = 0
-    experiments = frame.group_by("exp_name", "env_name", maintain_order=True)
-    for (experiment, env), rows in experiments:
-        name = f"{experiment}, {env}"
+    chosen = _return_metric(frame, options.return_key, path)
+    experiments = [
+        (f"{experiment}, {env}", (str(experiment), str(env), rows))
+        for (experiment, env), rows in frame.group_by("exp_name", "env_name", maintain_order=True)
+    ]
 
-        def read(
-            rows: pl.DataFrame = rows, experiment: object = experiment, env: object = env
-        ) -> tuple[list[Curves], int, int]:
-            config = _config(str(experiment), str(env), compiled, given)
-            return _seeds(rows, config, chosen)
+    def read(_: str, content: tuple[str, str, pl.DataFrame]) -> Part:
+        experiment, env, rows = content
+        parsed, identity = parse_name(experiment, pattern, what="exp_name")
+        config = complete_config({"exp_name": identity, "env": env, **given, **parsed})
+        return _seeds(rows, config, chosen)
 
-        found = problems.attempt(name, read)
-        if found is not None:
-            curves, repeats, extra = found
-            runs += curves
-            copied += repeats
-            unnamed += extra
-    if not runs:
-        raise problems.nothing_left("rows of a return metric")
-    table = assemble(runs, source=str(path))
+    found = read_parts(experiments, read, problems)
     notes = [f"the return is the metric {chosen}"]
-    if unnamed:
+    named = sum(rows["seed"].n_unique() for (_, _, rows), _ in found)
+    if unnamed := sum(len(part.curves) for _, part in found) - named:
         notes.append(
             f"{unnamed} seeds have no number of their own in the file: repeated rows, separated by "
             "the order of the rows and numbered after the named seeds"
         )
-    report = ImportReport(
-        source=str(path),
+    return tabulate(
+        [part for _, part in found],
+        problems,
         grammar="csv",
-        runs=table["run"].n_unique(),
-        seeds=len(runs),
-        rows=table.height,
-        duplicate_seeds=duplicate_seeds(runs),
-        deduplicated_rows=copied,
-        skipped=tuple(problems.skipped),
-        notes=tuple(notes),
+        expected="rows of a return metric",
+        notes=notes,
     )
-    return Imported(table, report)
+
+
+CSV = Importer(
+    name="csv",
+    source="a .csv",
+    sniff=lambda source: source.endswith(".csv"),
+    read=import_csv,
+)
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -143,31 +129,13 @@ def _return_metric(frame: pl.DataFrame, wanted: str | None, path: Path) -> str:
     if len(found) != 1:
         raise RunTableError(
             f"{path}: the metrics are {', '.join(present[:20])}; expected "
-            + (f"{wanted} among them" if wanted else "return_metric to say which is the return")
+            + (f"{wanted} among them" if wanted else "--return-key to say which is the return")
         )
     return found[0]
 
 
-def _config(
-    experiment: str, env: str, pattern: re.Pattern[str] | None, constants: Mapping[str, object]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    identity = experiment
-    if pattern is not None:
-        match = pattern.search(experiment)
-        if match is None:
-            raise RunTableError(f"the pattern {pattern.pattern!r} does not match exp_name")
-        found = {name: text for name, text in match.groupdict().items() if text is not None}
-        if found.pop("seed", None) is not None:
-            start, end = match.span("seed")
-            identity = experiment[:start] + experiment[end:]
-    return complete_config({"exp_name": identity, "env": env, **constants, **found})
-
-
-def _seeds(
-    rows: pl.DataFrame, config: Mapping[str, Any], return_metric: str
-) -> tuple[list[Curves], int, int]:
-    """Curves of one experiment, the number of copied rows, and of seeds without a number."""
+def _seeds(rows: pl.DataFrame, config: Mapping[str, Any], return_metric: str) -> Part:
+    """Return the curves of one experiment; seeds without a number get the next free ones."""
     curves: list[Curves] = []
     spare: list[dict[str, Series]] = []
     copied = 0
@@ -195,4 +163,4 @@ def _seeds(
         spare += parts[1:]
     free = int(rows["seed"].max()) + 1  # ty: ignore[invalid-argument-type]
     curves += [align(config, part, seeds=np.array([free + i])) for i, part in enumerate(spare)]
-    return curves, copied, len(spare)
+    return Part(curves, copied)

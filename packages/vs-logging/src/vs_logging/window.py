@@ -1,4 +1,4 @@
-"""Means of diagnostics over a window of env steps, as the analysis of TD-overfitting wants them."""
+"""Means of diagnostics over a window of env steps, for the TD-overfitting analysis."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,7 +19,7 @@ def window_means(
     """Average metrics over the rows with ``first_step ≤ env_step ≤ last_step``.
 
     NaN and null are "not logged here" and do not enter. The paper's end of training is 720 000 to
-    800 000 steps (arXiv:2508.14881).
+    800 000 steps (arXiv:2508.14881, section 4).
 
     Args:
         table: A run table.

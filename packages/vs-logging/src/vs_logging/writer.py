@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vs_logging._files import whole_file, write_json
 from vs_logging._rundir import METADATA, PARQUET, ROWS, read_rows, rows_frame
+from vs_logging.files import whole_file, write_json
 from vs_logging.table import (
     CONFIG_COLUMNS,
     NULLABLE,
@@ -59,7 +59,8 @@ class RunWriter:
             config: Every hyperparameter but the seed: the columns constant within a run
                 (``algo`` … ``critic_width``) and anything else that tells runs apart. All of it
                 enters the run's id and ``run.json``; only the table's columns enter the rows.
-            metadata: JSON-able facts about the run (``action_repeat``, ``versions``, ``device``…).
+            metadata: JSON-able facts about the run (``action_repeat``, ``versions``, ``device``…);
+                ``optimal_return`` becomes a column of its rows as well.
             resume_at: Continue an earlier attempt from this env step: its rows up to and including
                 this step are kept, later ones dropped (they come again). Without it, a folder that
                 already holds rows is refused.
@@ -73,7 +74,7 @@ class RunWriter:
             raise RunTableError(f"config: missing {', '.join(missing)}")
         self.run = run_id(config)
         self.folder = Path(root) / self.run
-        self._constants = {"run": self.run} | constant_columns(config)
+        self._constants = {"run": self.run} | constant_columns(config, metadata)
         probe = rows_frame([{"seed": 0, "env_step": 0, "return_": None}], self._constants)
         validate(probe, source="config")
 

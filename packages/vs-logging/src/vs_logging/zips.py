@@ -1,22 +1,23 @@
 """Import the zips of arrays that the two papers published (and others of the same grammars)."""
 
 import zipfile
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from vs_logging._assemble import Curves, assemble, duplicate_seeds
+from vs_logging._assemble import Curves
+from vs_logging._collect import Part, read_parts, tabulate
 from vs_logging._configure import check_constants, complete_config
 from vs_logging._ends import cut_at_true_ends
 from vs_logging._grammars import GRAMMARS, Grammar, Member
+from vs_logging._importer import DEFAULTS, Importer, ImportOptions
 from vs_logging._zipfile import check_name, members, open_zip, read_array
-from vs_logging.report import Imported, ImportReport, OnError, Problems
+from vs_logging.report import Imported, Problems
 from vs_logging.table import RunTableError
 
 type Floats = NDArray[np.float64]
@@ -30,70 +31,70 @@ class _Array:
 
 
 def import_zip(
-    path: str | Path,
-    *,
-    grammar: str = "auto",
-    constants: Mapping[str, object] | None = None,
-    drop_after_end: bool = True,
-    on_error: OnError = "raise",
+    path: str | Path, options: ImportOptions = DEFAULTS, *, drop_after_end: bool = True
 ) -> Imported:
     """Import a zip of ``.npy`` arrays, one per configuration and metric.
 
-    The returns of the ``bro`` and ``simbav2`` files go on after a seed stopped, filled forward with
-    its last value. A seed's true end is where the trailing NaN of its ``critic_loss`` starts; rows
+    The returns of the ``bro`` and ``simbav2`` files continue after a seed stopped, filled forward
+    with its last value. A seed's true end is where the trailing NaN of its ``critic_loss`` starts; rows
     after it are no measurements and are dropped. A seed whose returns still change after that point
     is kept whole. Rows of a seed that stopped on success carry ``stopped_on_success = True``: see
-    ``vs_logging._ends`` for how that is told from a process that died.
+    ``vs_logging._ends`` for how a process that died is recognised.
 
     Args:
         path: The archive; nothing of it is unpacked to disk.
-        grammar: ``qscaled``, ``bro``, ``simbav2`` or ``bro-ablations``; ``auto`` takes the one that
-            most members follow.
-        constants: Settings for what the paths leave out (``algo``, ``benchmark``, for some
-            grammars ``learning_rate``, ``batch_size``, ``critic_params``), in place of the
-            published defaults.
+        options: ``grammar`` is ``qscaled``, ``bro``, ``simbav2`` or ``bro-ablations``; ``auto``
+            takes the one that most members follow. ``constants`` are settings that the paths leave
+            out (``algo``, ``benchmark``, for some grammars ``learning_rate``, ``batch_size``,
+            ``critic_params``), in place of the published defaults.
         drop_after_end: Keep the forward-filled rows instead when False.
-        on_error: ``raise`` on the first bad member, or ``skip`` it and name it in the report.
 
     Raises:
         RunTableError: The archive cannot be read, a member is bad (``on_error="raise"``), or
             nothing is left to import.
     """
     path = Path(path)
-    problems = Problems(str(path), on_error)
-    given = check_constants(constants or {})
+    problems = Problems(str(path), options.on_error)
+    constants = check_constants(options.constants)
     with open_zip(path) as archive:
         infos = _named_members(archive, problems)
-        chosen = _choose(grammar, list(infos), path)
-        cells = _cells(archive, infos, chosen, given, problems)
-    if not cells:
-        raise problems.nothing_left(f"members like {chosen.example}")
-    notes = list(chosen.notes)
-    runs, after_end = cells, 0
+        chosen = _choose(options.grammar, list(infos), path)
+        cells = _cells(archive, infos, chosen, problems)
+
+    def read(_: str, content: tuple[Member, Mapping[str, _Array]]) -> Part:
+        return Part([_curves(*content, chosen, constants, problems)])
+
+    runs = [run for _, part in read_parts(cells, read, problems) for run in part.curves]
+    notes, after_end = list(chosen.notes), 0
     if chosen.forward_filled:
-        runs, after_end, found = cut_at_true_ends(cells, drop_after_end=drop_after_end)
+        runs, after_end, found = cut_at_true_ends(runs, drop_after_end=drop_after_end)
         notes += found
-    table = assemble(runs, source=str(path))
-    if unsized := _without_params(table):
-        notes.append(f"critic_params is not known for {unsized}: null")
-    report = ImportReport(
-        source=str(path),
+    if unsized := _without_params(runs):
+        notes.append(f"critic_params is not known for {', '.join(unsized)}: null")
+    return tabulate(
+        [Part(runs)],
+        problems,
         grammar=chosen.name,
-        runs=len(runs),
-        seeds=sum(curves.returns.shape[1] for curves in runs),
-        rows=table.height,
-        duplicate_seeds=duplicate_seeds(runs),
-        after_end_rows=after_end,
-        skipped=tuple(problems.skipped),
-        notes=tuple(notes),
+        expected=f"members like {chosen.example}",
+        after_end=after_end,
+        notes=notes,
     )
-    return Imported(table, report)
 
 
-def _without_params(table: pl.DataFrame) -> str:
-    """Tasks of which some run has no parameter count, though its width is known."""
-    rows = table.filter(pl.col("critic_params").is_null(), pl.col("critic_width").is_not_null())
-    return ", ".join(rows["env"].unique().sort())
+ZIP = Importer(
+    name="zip",
+    source="a .zip",
+    sniff=lambda source: source.endswith(".zip"),
+    read=import_zip,
+)
+
+
+def _without_params(runs: Sequence[Curves]) -> list[str]:
+    """Return the tasks of which some run has no parameter count, though its width is known."""
+    configs = [run.config for run in runs]
+    return sorted(
+        {c["env"] for c in configs if c["critic_params"] is None and c["critic_width"] is not None}
+    )
 
 
 def _named_members(archive: zipfile.ZipFile, problems: Problems) -> dict[str, zipfile.ZipInfo]:
@@ -112,61 +113,46 @@ def _named_members(archive: zipfile.ZipFile, problems: Problems) -> dict[str, zi
 
 def _choose(grammar: str, names: list[str], path: Path) -> Grammar:
     known = {g.name: g for g in GRAMMARS}
-    if grammar != "auto":
+    if grammar not in ("auto", ZIP.name):
         if grammar not in known:
             raise RunTableError(f"grammar is {grammar!r}; expected auto, {', '.join(known)}")
         return known[grammar]
-    # Of several grammars that fit equally, the first is the more specific one.
-    counts = {g.name: 0 for g in GRAMMARS}
-    for name in names:
-        fitting = next((g for g in GRAMMARS if g.parse(name)), None)
-        if fitting is not None:
-            counts[fitting.name] += 1
-    best = max(counts, key=lambda name: counts[name])
-    if counts[best] == 0:
+    # Of several grammars that a name fits, the first is the more specific one.
+    fitting = (next((g.name for g in GRAMMARS if g.parse(name)), None) for name in names)
+    counts = Counter(grammar for grammar in fitting if grammar is not None)
+    if not counts:
         examples = "; ".join(g.example for g in GRAMMARS)
         raise RunTableError(
             f"{path}: no member follows a known grammar; expected one of {examples}"
         )
-    return known[best]
+    return known[max(known, key=lambda grammar: counts[grammar])]
 
 
 def _cells(
     archive: zipfile.ZipFile,
     infos: Mapping[str, zipfile.ZipInfo],
     grammar: Grammar,
-    constants: Mapping[str, object],
     problems: Problems,
-) -> list[Curves]:
-    arrays: dict[Any, dict[str, _Array]] = defaultdict(dict)
-    parsed: dict[Any, Member] = {}
+) -> list[tuple[str, tuple[Member, dict[str, _Array]]]]:
+    """Return the arrays of each configuration by metric, under the name of the first of them."""
+    cells: dict[Any, tuple[Member, dict[str, _Array]]] = {}
 
     def add(name: str) -> None:
         member = grammar.parse(name)
         if member is None:
             raise RunTableError(f"not of the grammar {grammar.name}; expected {grammar.example}")
         key = (tuple(member.config.items()), tuple(member.extra.items()))
-        if member.metric in arrays[key]:
-            raise RunTableError(
-                f"same configuration and metric as {arrays[key][member.metric].name}"
-            )
-        values = read_array(archive, infos[name])
-        arrays[key][member.metric] = _split(name, values, grammar)
-        parsed[key] = member
+        metrics = cells.get(key, (member, {}))[1]
+        if member.metric in metrics:
+            raise RunTableError(f"same configuration and metric as {metrics[member.metric].name}")
+        metrics[member.metric] = _split(name, read_array(archive, infos[name]), grammar)
+        cells[key] = (member, metrics)
 
     for name in infos:
         problems.attempt(name, lambda name=name: add(name))
-    cells = []
-    for key, metrics in arrays.items():
-        if not metrics:  # its only member was bad, and is reported
-            continue
-        name = next(iter(metrics.values())).name
-        cell = problems.attempt(
-            name, lambda k=key, m=metrics: _cell(parsed[k], m, grammar, constants, problems)
-        )
-        if cell is not None:
-            cells.append(cell)
-    return cells
+    return [
+        (next(iter(metrics.values())).name, (member, metrics)) for member, metrics in cells.values()
+    ]
 
 
 def _split(name: str, values: Floats, grammar: Grammar) -> _Array:
@@ -187,7 +173,7 @@ def _split(name: str, values: Floats, grammar: Grammar) -> _Array:
     return _Array(name, steps.astype(np.int64), values[:, 1:])
 
 
-def _cell(
+def _curves(
     member: Member,
     metrics: Mapping[str, _Array],
     grammar: Grammar,

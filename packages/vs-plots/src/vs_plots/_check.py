@@ -1,6 +1,6 @@
-"""Arguments are checked once, at the door: after that the drawing code is plain."""
+"""Checks of arguments, made once at the door so that the drawing code is plain."""
 
-from collections.abc import Sequence
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,18 @@ FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
 
+def no_numbers() -> FloatArray:
+    """Return the default of an optional array field: no values."""
+    return np.empty(0)
+
+
+def nowhere() -> BoolArray:
+    """Return the default of an optional mask, which `store_mask` fills with False."""
+    return np.empty(0, dtype=np.bool_)
+
+
 def floats(owner: str, field: str, values: Any, *, ndim: int = 1) -> FloatArray:
-    """Returns ``values`` as a float64 array of ``ndim`` axes, or says what is wrong."""
+    """Return ``values`` as a float64 array of ``ndim`` axes; refuse anything else in a sentence."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -23,13 +33,13 @@ def floats(owner: str, field: str, values: Any, *, ndim: int = 1) -> FloatArray:
 
 
 def same_shape(owner: str, field: str, shape: tuple[int, ...], like: str, expected: tuple) -> None:
-    """Refuses an array whose shape differs from that of its companion."""
+    """Refuse an array whose shape differs from that of its companion."""
     if shape != expected:
         raise ValueError(f"{owner}: {field} has shape {shape}, expected {expected} as in {like}.")
 
 
 def positive(owner: str, field: str, values: FloatArray) -> None:
-    """Refuses values that have no place on a logarithmic axis of finite length."""
+    """Refuse values that have no place on a logarithmic axis of finite length."""
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
         raise ValueError(
@@ -38,7 +48,7 @@ def positive(owner: str, field: str, values: FloatArray) -> None:
 
 
 def not_negative(owner: str, field: str, values: FloatArray) -> None:
-    """Refuses zero and negative measurements; NaN (missing) and inf (censored) pass."""
+    """Refuse zero and negative measurements; NaN (missing) and inf (censored) pass."""
     bad = values <= 0
     if bad.any():
         raise ValueError(
@@ -47,12 +57,29 @@ def not_negative(owner: str, field: str, values: FloatArray) -> None:
         )
 
 
-def some(owner: str, panels: Sequence[Any]) -> None:
-    """Refuses an empty list of panels."""
-    if len(panels) == 0:
-        raise ValueError(f"{owner}: expected at least one panel, got none.")
+def increasing(owner: str, field: str, values: FloatArray, *, least: int = 1) -> None:
+    """Refuse values that are not positive and increasing, or fewer than ``least``."""
+    positive(owner, field, values)
+    if len(values) < least or np.any(np.diff(values) <= 0):
+        raise ValueError(f"{owner}: {field} must be increasing, with at least {least} value(s).")
+
+
+def some(owner: str, items: Sized, *, kind: str = "panel") -> None:
+    """Refuse an empty list of panels, or of another kind of item."""
+    if len(items) == 0:
+        raise ValueError(f"{owner}: expected at least one {kind}, got none.")
 
 
 def store(instance: Any, field: str, value: Any) -> None:
-    """Sets a field of a frozen dataclass inside its ``__post_init__``."""
+    """Set a field of a frozen dataclass inside its ``__post_init__``."""
     object.__setattr__(instance, field, value)
+
+
+def store_mask(instance: Any, owner: str, field: str, like: str) -> None:
+    """Set a boolean field to an array of the shape of ``like``, False where nothing is given."""
+    given, shape = np.array(getattr(instance, field)), getattr(instance, like).shape
+    mask = np.zeros(shape, dtype=np.bool_) if given.size == 0 else given
+    if mask.dtype != np.bool_:
+        raise ValueError(f"{owner}: {field} must be an array of booleans.")
+    same_shape(owner, field, mask.shape, like, shape)
+    store(instance, field, mask)

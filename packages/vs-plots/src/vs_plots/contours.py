@@ -1,4 +1,7 @@
-"""Iso-data contours D_J(σ, N) = const with the optimum on each and the path through them (P2)."""
+"""Contours D_J(σ, N) = const, the optimum on each and the path through them.
+
+Source: paper 2, on iso-data contours and the compute-optimal path of σ* and N*.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +13,10 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, to_hex
 from matplotlib.figure import Figure
 
 from vs_plots._check import FloatArray, floats, positive, same_shape, some
+from vs_plots._figure import small_multiples
 from vs_plots.marks import SUPPORTED, log_limits, titled
 from vs_plots.plane import Measured, Surface
-from vs_plots.style import (
-    COLUMN_WIDTH,
-    GREY,
-    HELD_OUT,
-    TICK_SIZE,
-    dress,
-    panel_grid,
-    share_labels,
-    shared_legend,
-    style,
-)
+from vs_plots.style import COLUMN_WIDTH, GREY, HELD_OUT, TICK_SIZE
 from vs_plots.ticks import CRITIC_PARAMS, SIGMA, log_axis, rounded_count_label
 
 
@@ -71,11 +65,11 @@ class ContourPanel:
     verdict: str | None = None
 
     def __post_init__(self) -> None:
-        some(f"ContourPanel {self.title!r}: contours", self.contours)
+        some(f"ContourPanel {self.title!r}: contours", self.contours, kind="contour")
 
 
 def plot_contours(panels: Sequence[ContourPanel], *, width: float = COLUMN_WIDTH) -> Figure:
-    """Draws iso-data contours over σ and N, one panel per task.
+    """Draw iso-data contours over σ and N, one panel per task.
 
     Args:
         panels: one per task.
@@ -87,76 +81,66 @@ def plot_contours(panels: Sequence[ContourPanel], *, width: float = COLUMN_WIDTH
     Raises:
         ValueError: without a panel.
     """
-    some("plot_contours", panels)
-    with style():
-        figure, axes = panel_grid(len(panels), width=width, height=1.6)
-        for ax, panel in zip(axes, panels, strict=True):
-            draw_contours(ax, panel)
-        share_labels(figure, axes, same_x=True)
-        shared_legend(figure)
-    return figure
+    return small_multiples("plot_contours", panels, _draw, width=width, height=1.6)
 
 
-def draw_contours(ax: Axes, panel: ContourPanel) -> None:
-    """Draws one panel on a given Axes (whose scales and limits it sets)."""
+def _draw(ax: Axes, panel: ContourPanel) -> None:
     contours = sorted(panel.contours, key=lambda c: c.level)
     measured = panel.measured
     norm, colormap = _scale(contours, measured)
-    with style():
-        dress(ax)
-        log_axis(ax.xaxis, SIGMA)
-        log_axis(ax.yaxis, CRITIC_PARAMS)
-        optima = np.array([c.optimum for c in contours if c.optimum is not None]).reshape(-1, 2)
-        edge = np.array([c.at_edge for c in contours if c.optimum is not None], dtype=np.bool_)
-        sigma = [*(c.surface.sigma for c in contours), optima[:, 0]]
-        params = [*(c.surface.params for c in contours), optima[:, 1]]
-        if measured is not None:
-            sigma, params = [*sigma, measured.sigma], [*params, measured.params]
-        ax.set_xlim(*log_limits(sigma, []))
-        ax.set_ylim(*log_limits(params, []))
-        colors = [to_hex(colormap(norm(c.level))) for c in contours]
-        ends = [
-            _draw_contour(ax, contour, color, panel.verdict)
-            for contour, color in zip(contours, colors, strict=True)
-        ]
-        _write_labels(ax, contours, ends, colors)
-        if panel.verdict not in (None, SUPPORTED):
-            ax.plot([], [], color=GREY, linestyle=(0, (4, 2)), label="unsupported law")
-        if measured is not None:
-            _draw_measured(ax, measured, norm, colormap)
-        if len(optima) > 1:
+    log_axis(ax.xaxis, SIGMA)
+    log_axis(ax.yaxis, CRITIC_PARAMS)
+    optima = np.array([c.optimum for c in contours if c.optimum is not None]).reshape(-1, 2)
+    edge = np.array([c.at_edge for c in contours if c.optimum is not None], dtype=np.bool_)
+    sigma = [*(c.surface.sigma for c in contours), optima[:, 0]]
+    params = [*(c.surface.critic_params for c in contours), optima[:, 1]]
+    if measured is not None:
+        sigma, params = [*sigma, measured.sigma], [*params, measured.critic_params]
+    ax.set_xlim(*log_limits(sigma, []))
+    ax.set_ylim(*log_limits(params, []))
+    colors = [to_hex(colormap(norm(c.level))) for c in contours]
+    ends = [
+        _draw_contour(ax, contour, color, panel.verdict)
+        for contour, color in zip(contours, colors, strict=True)
+    ]
+    _write_labels(ax, contours, ends, colors)
+    if panel.verdict not in (None, SUPPORTED):
+        ax.plot([], [], color=GREY, linestyle=(0, (4, 2)), label="unsupported law")
+    if measured is not None:
+        _draw_measured(ax, measured, norm, colormap)
+    if len(optima) > 1:
+        ax.plot(
+            optima[:, 0],
+            optima[:, 1],
+            color=HELD_OUT,
+            linewidth=1.1,
+            linestyle=(0, (4, 1.5)),
+            zorder=4.5,
+            label="compute-optimal path",
+        )
+    for mask, face, label in (
+        (~edge, HELD_OUT, "budget optimum"),
+        (edge, "white", "optimum at an edge"),
+    ):
+        if mask.any():
             ax.plot(
-                optima[:, 0],
-                optima[:, 1],
+                optima[mask, 0],
+                optima[mask, 1],
+                linestyle="none",
+                marker="*",
+                markersize=8.5,
                 color=HELD_OUT,
-                linewidth=1.1,
-                linestyle=(0, (4, 1.5)),
-                zorder=4.5,
-                label="compute-optimal path",
+                markerfacecolor=face,
+                markeredgecolor="white" if face != "white" else HELD_OUT,
+                markeredgewidth=0.5 if face != "white" else 0.8,
+                zorder=5,
+                label=label,
             )
-        for mask, face, label in (
-            (~edge, HELD_OUT, "budget optimum"),
-            (edge, "white", "optimum at an edge"),
-        ):
-            if mask.any():
-                ax.plot(
-                    optima[mask, 0],
-                    optima[mask, 1],
-                    linestyle="none",
-                    marker="*",
-                    markersize=8.5,
-                    color=HELD_OUT,
-                    markerfacecolor=face,
-                    markeredgecolor="white" if face != "white" else HELD_OUT,
-                    markeredgewidth=0.5 if face != "white" else 0.8,
-                    zorder=5,
-                    label=label,
-                )
-        ax.set_title(titled(panel.title, panel.verdict))
+    ax.set_title(titled(panel.title, panel.verdict))
 
 
 def _scale(contours: Sequence[Contour], measured: Measured | None) -> tuple[LogNorm, Colormap]:
-    """The dark four fifths of cividis, as in ``sequential_colors``, over all D_J shown."""
+    """Return the dark four fifths of cividis, as in ``sequential_colors``, over all D_J shown."""
     values = np.array([c.level for c in contours])
     if measured is not None:
         values = np.concatenate([values, measured.data[np.isfinite(measured.data)]])
@@ -166,7 +150,7 @@ def _scale(contours: Sequence[Contour], measured: Measured | None) -> tuple[LogN
 
 
 def _draw_contour(ax: Axes, contour: Contour, color: str, verdict: str | None) -> float | None:
-    """Draws one contour; returns N at its end of largest σ, or None where it has no points."""
+    """Draw one contour; return N at its end of largest σ, or None where it has no points."""
     surface = contour.surface
     data = np.ma.masked_invalid(np.log(surface.data.T))
     level = np.log(contour.level)
@@ -175,7 +159,7 @@ def _draw_contour(ax: Axes, contour: Contour, color: str, verdict: str | None) -
     trusted = verdict is None or verdict == SUPPORTED
     drawn = ax.contour(
         surface.sigma,
-        surface.params,
+        surface.critic_params,
         data,
         levels=[level],
         colors=[color],
@@ -190,7 +174,7 @@ def _draw_contour(ax: Axes, contour: Contour, color: str, verdict: str | None) -
 def _write_labels(
     ax: Axes, contours: Sequence[Contour], ends: Sequence[float | None], colors: Sequence[str]
 ) -> None:
-    """Writes the contours' names right of the panel, at the heights of their ends, apart."""
+    """Write the contours' names right of the panel, at the heights of their ends, apart."""
     bottom, top = np.log(ax.get_ylim())
     shown = [(i, (np.log(end) - bottom) / (top - bottom)) for i, end in enumerate(ends) if end]
     # a contour of less data ends higher: where ends coincide, the level decides
@@ -208,7 +192,7 @@ def _write_labels(
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Moves increasing places as little as is simple so that each is ``gap`` above the last."""
+    """Move increasing places up, then down, so that each is ``gap`` or more above the last."""
     moved: list[float] = []
     for place in places:
         moved.append(max([place, *(moved[-1:] and [moved[-1] + gap])]))
@@ -229,7 +213,7 @@ def _draw_measured(ax: Axes, measured: Measured, norm: LogNorm, colormap: Colorm
         if mask.any():
             ax.scatter(
                 measured.sigma[mask],
-                measured.params[mask],
+                measured.critic_params[mask],
                 c=measured.data[mask],
                 norm=norm,
                 cmap=colormap,
@@ -244,7 +228,7 @@ def _draw_measured(ax: Axes, measured: Measured, norm: LogNorm, colormap: Colorm
     if lost.any():
         ax.plot(
             measured.sigma[lost],
-            measured.params[lost],
+            measured.critic_params[lost],
             linestyle="none",
             marker="x",
             markersize=4,

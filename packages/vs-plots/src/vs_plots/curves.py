@@ -1,7 +1,8 @@
-"""Learning curves with their isotonic fits and threshold crossings (P1, App. D)."""
+"""Learning curves with their isotonic fits and threshold crossings (paper 1, appendix D)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vs_plots._check import FloatArray, floats, positive, same_shape, some, store
-from vs_plots.style import (
-    COLUMN_WIDTH,
-    GREY,
-    dress,
-    panel_grid,
-    sequential_colors,
-    share_labels,
-    shared_legend,
-    style,
-)
-from vs_plots.ticks import count_label, plain_label
+from vs_plots._check import FloatArray, floats, no_numbers, positive, same_shape, some, store
+from vs_plots._figure import small_multiples
+from vs_plots.style import COLUMN_WIDTH, GREY, sequential_colors
+from vs_plots.ticks import SIGMA, count_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +36,7 @@ class Curve:
     returns: FloatArray
     mean: FloatArray
     fit: FloatArray
-    crossings: FloatArray = field(default_factory=lambda: np.empty(0))
+    crossings: FloatArray = field(default_factory=no_numbers)
 
     def __post_init__(self) -> None:
         owner = f"Curve σ = {self.sigma:g}"
@@ -69,13 +62,13 @@ class CurvePanel:
 
     title: str
     curves: Sequence[Curve]
-    thresholds: FloatArray = field(default_factory=lambda: np.empty(0))
+    thresholds: FloatArray = field(default_factory=no_numbers)
 
     def __post_init__(self) -> None:
         owner = f"CurvePanel {self.title!r}"
         store(self, "thresholds", floats(owner, "thresholds", self.thresholds))
         store(self, "curves", tuple(self.curves))
-        some(f"{owner}, curves", self.curves)
+        some(f"{owner}: curves", self.curves, kind="curve")
         for curve in self.curves:
             same_shape(
                 f"{owner}, curve σ = {curve.sigma:g}",
@@ -87,10 +80,10 @@ class CurvePanel:
 
 
 def plot_learning_curves(panels: Sequence[CurvePanel], *, width: float = COLUMN_WIDTH) -> Figure:
-    """Draws learning curves as small multiples: seeds faint, mean, isotonic fit, crossings.
+    """Draw learning curves as small multiples: seeds faint, mean, isotonic fit, crossings.
 
     Args:
-        panels: one per task.
+        panels: one per task; a σ has the same colour in all of them.
         width: width of the figure, inches.
 
     Returns:
@@ -99,58 +92,39 @@ def plot_learning_curves(panels: Sequence[CurvePanel], *, width: float = COLUMN_
     Raises:
         ValueError: without a panel.
     """
-    some("plot_learning_curves", panels)
-    every_sigma = np.array([curve.sigma for panel in panels for curve in panel.curves])
-    levels = np.unique(every_sigma)
+    levels = np.unique([curve.sigma for panel in panels for curve in panel.curves])
     colors = dict(zip(levels.tolist(), sequential_colors(levels), strict=True))
-    with style():
-        figure, axes = panel_grid(len(panels), width=width, height=1.45)
-        for ax, panel in zip(axes, panels, strict=True):
-            draw_learning_curves(ax, panel, colors=colors)
-        share_labels(figure, axes, same_x=False)
-        shared_legend(figure)
-    return figure
+    draw = partial(_draw, colors=colors)
+    return small_multiples(
+        "plot_learning_curves", panels, draw, width=width, height=1.45, same_x=False
+    )
 
 
-def draw_learning_curves(
-    ax: Axes, panel: CurvePanel, *, colors: dict[float, str] | None = None
-) -> None:
-    """Draws one panel on a given Axes.
-
-    Args:
-        ax: where to draw.
-        panel: what to draw.
-        colors: colour of each σ; by default the panel's own σ, dark to light.
-    """
-    sigmas = [curve.sigma for curve in panel.curves]
-    if colors is None:
-        colors = dict(zip(sigmas, sequential_colors(sigmas), strict=True))
-    with style():
-        dress(ax)
-        for curve in panel.curves:
-            color = colors[curve.sigma]
-            for seed in curve.returns.T:
-                ax.plot(curve.steps, seed, color=color, alpha=0.2, linewidth=0.5, zorder=2)
-            ax.plot(curve.steps, curve.mean, color=color, linewidth=0.8, alpha=0.75, zorder=2.2)
-            ax.plot(
-                curve.steps,
-                curve.fit,
-                color=color,
-                linewidth=1.5,
-                zorder=2.5,
-                drawstyle="steps-post",
-                label=f"σ = {plain_label(curve.sigma)}",
-            )
-            _draw_crossings(ax, curve, panel.thresholds, color)
-        for threshold in panel.thresholds:
-            ax.axhline(threshold, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1.5)
-        _add_keys(ax, panel)
-        ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-        ax.yaxis.set_major_locator(MaxNLocator(4))
-        ax.set_xlabel("Env steps")
-        ax.set_ylabel("Return")
-        ax.set_title(panel.title)
+def _draw(ax: Axes, panel: CurvePanel, colors: dict[float, str]) -> None:
+    for curve in panel.curves:
+        color = colors[curve.sigma]
+        for seed in curve.returns.T:
+            ax.plot(curve.steps, seed, color=color, alpha=0.2, linewidth=0.5, zorder=2)
+        ax.plot(curve.steps, curve.mean, color=color, linewidth=0.8, alpha=0.75, zorder=2.2)
+        ax.plot(
+            curve.steps,
+            curve.fit,
+            color=color,
+            linewidth=1.5,
+            zorder=2.5,
+            drawstyle="steps-post",
+            label=SIGMA.at(curve.sigma),
+        )
+        _draw_crossings(ax, curve, panel.thresholds, color)
+    for threshold in panel.thresholds:
+        ax.axhline(threshold, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1.5)
+    _add_keys(ax, panel)
+    ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.set_xlabel("Env steps")
+    ax.set_ylabel("Return")
+    ax.set_title(panel.title)
 
 
 def _draw_crossings(ax: Axes, curve: Curve, thresholds: FloatArray, color: str) -> None:
@@ -184,7 +158,7 @@ def _draw_crossings(ax: Axes, curve: Curve, thresholds: FloatArray, color: str) 
 
 
 def _add_keys(ax: Axes, panel: CurvePanel) -> None:
-    """Adds legend entries, in grey, for what the line styles and marks mean."""
+    """Add legend entries, in grey, for what the line styles and marks mean."""
     crossings = np.concatenate([curve.crossings for curve in panel.curves])
     keys: list[tuple[str, dict[str, Any]]] = [
         ("seed", {"linewidth": 0.5, "alpha": 0.6}),

@@ -1,7 +1,11 @@
-"""Pareto frontiers between data and compute for several thresholds, with budget lines (P1)."""
+"""Pareto frontiers between data and compute for several thresholds, with lines of equal budget.
+
+Source: paper 1, eq. 4.2 and problem 3.2.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,18 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from vs_plots._check import FloatArray, floats, positive, same_shape, some, store
+from vs_plots._check import FloatArray, floats, no_numbers, positive, same_shape, some, store
+from vs_plots._figure import small_multiples
 from vs_plots.marks import log_limits
-from vs_plots.style import (
-    COLUMN_WIDTH,
-    GREY,
-    TICK_SIZE,
-    dress,
-    panel_grid,
-    sequential_colors,
-    shared_legend,
-    style,
-)
+from vs_plots.style import COLUMN_WIDTH, GREY, HELD_OUT, TICK_SIZE, sequential_colors
 from vs_plots.ticks import COMPUTE, DATA, flops_label, log_axis, plain_label
 
 
@@ -41,9 +37,9 @@ class Frontier:
     threshold: float
     data: FloatArray
     compute: FloatArray
-    mark_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
-    mark_data: FloatArray = field(default_factory=lambda: np.empty(0))
-    mark_compute: FloatArray = field(default_factory=lambda: np.empty(0))
+    mark_sigma: FloatArray = field(default_factory=no_numbers)
+    mark_data: FloatArray = field(default_factory=no_numbers)
+    mark_compute: FloatArray = field(default_factory=no_numbers)
     optimum: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -69,13 +65,13 @@ def plot_frontiers(
     title: str = "",
     width: float = COLUMN_WIDTH,
 ) -> Figure:
-    """Draws the frontiers of several thresholds, and lines of equal budget C + δ·D = F.
+    """Draw the frontiers of several thresholds, and lines of equal budget C + δ·D = F.
 
     Args:
         frontiers: one per threshold.
         delta: δ, the price of one env step in FLOPs; needed with ``budgets``.
         budgets: budgets F whose lines are drawn, FLOPs.
-        title: name of the task.
+        title: name of the task, above the legend.
         width: width of the figure, inches.
 
     Returns:
@@ -84,90 +80,78 @@ def plot_frontiers(
     Raises:
         ValueError: without a frontier, or on budgets without a positive δ.
     """
-    with style():
-        figure, axes = panel_grid(1, width=width, height=min(0.8 * width, 3.0))
-        draw_frontiers(axes[0], frontiers, delta=delta, budgets=budgets, title=title)
-        shared_legend(figure)
-    return figure
+    some("plot_frontiers", frontiers, kind="frontier")
+    positive("plot_frontiers", "budgets", floats("plot_frontiers", "budgets", budgets))
+    if len(budgets) and delta is None:
+        raise ValueError("plot_frontiers: budgets need delta, the price of one env step in FLOPs.")
+    price = 1.0 if delta is None else delta
+    positive("plot_frontiers", "delta", floats("plot_frontiers", "delta", [price]))
+    draw = partial(_draw, delta=price, budgets=budgets)
+    height = min(0.8 * width, 3.0)
+    return small_multiples(
+        "plot_frontiers", [frontiers], draw, width=width, height=height, title=title
+    )
 
 
-def draw_frontiers(
-    ax: Axes,
-    frontiers: Sequence[Frontier],
-    *,
-    delta: float | None = None,
-    budgets: Sequence[float] = (),
-    title: str = "",
-) -> None:
-    """Draws on a given Axes (whose scales and limits it sets); see :func:`plot_frontiers`."""
-    some("draw_frontiers", frontiers)
-    levels = floats("draw_frontiers", "budgets", budgets)
-    positive("draw_frontiers", "budgets", levels)
-    if len(levels) and delta is None:
-        raise ValueError("draw_frontiers: budgets need delta, the price of one env step in FLOPs.")
-    price = floats("draw_frontiers", "delta", [1.0 if delta is None else delta])
-    positive("draw_frontiers", "delta", price)
+def _draw(ax: Axes, frontiers: Sequence[Frontier], delta: float, budgets: Sequence[float]) -> None:
     colors = sequential_colors([f.threshold for f in frontiers])
-    with style():
-        dress(ax)
-        log_axis(ax.xaxis, DATA)
-        log_axis(ax.yaxis, COMPUTE)
-        optima = np.array([f.optimum for f in frontiers if f.optimum is not None]).reshape(-1, 2)
-        ax.set_xlim(
-            *log_limits(
-                [*(f.data for f in frontiers), *(f.mark_data for f in frontiers), optima[:, 0]], []
-            )
+    log_axis(ax.xaxis, DATA)
+    log_axis(ax.yaxis, COMPUTE)
+    optima = np.array([f.optimum for f in frontiers if f.optimum is not None]).reshape(-1, 2)
+    ax.set_xlim(
+        *log_limits(
+            [*(f.data for f in frontiers), *(f.mark_data for f in frontiers), optima[:, 0]], []
         )
-        ax.set_ylim(
-            *log_limits(
-                [
-                    *(f.compute for f in frontiers),
-                    *(f.mark_compute for f in frontiers),
-                    optima[:, 1],
-                ],
-                [],
-            )
-        )
-        for budget in levels:
-            _draw_budget(ax, float(budget), float(price[0]))
-        for frontier, color in zip(frontiers, colors, strict=True):
-            ax.plot(
-                frontier.data,
-                frontier.compute,
-                color=color,
-                zorder=3,
-                label=f"$J$ = {frontier.threshold:g}",
-            )
-            ax.plot(
-                frontier.mark_data,
-                frontier.mark_compute,
-                linestyle="none",
-                marker="o",
-                markersize=3.5,
-                color=color,
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                zorder=4,
-            )
-        if len(optima):
-            ax.plot(
-                optima[:, 0],
+    )
+    ax.set_ylim(
+        *log_limits(
+            [
+                *(f.compute for f in frontiers),
+                *(f.mark_compute for f in frontiers),
                 optima[:, 1],
-                linestyle="none",
-                marker="*",
-                markersize=8,
-                color="#D55E00",
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                zorder=5,
-                label="least $C$ + δ$D$",
-            )
-        _label_sigmas(ax, max(frontiers, key=lambda f: f.threshold))
-        ax.set_title(title)
+            ],
+            [],
+        )
+    )
+    for budget in budgets:
+        _draw_budget(ax, budget, delta)
+    for frontier, color in zip(frontiers, colors, strict=True):
+        ax.plot(
+            frontier.data,
+            frontier.compute,
+            color=color,
+            zorder=3,
+            label=f"$J$ = {frontier.threshold:g}",
+        )
+        ax.plot(
+            frontier.mark_data,
+            frontier.mark_compute,
+            linestyle="none",
+            marker="o",
+            markersize=3.5,
+            color=color,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            zorder=4,
+        )
+    if len(optima):
+        ax.plot(
+            optima[:, 0],
+            optima[:, 1],
+            linestyle="none",
+            marker="*",
+            markersize=8,
+            color=HELD_OUT,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            zorder=5,
+            label="least $C$ + δ$D$",
+        )
+    _label_sigmas(ax, max(frontiers, key=lambda f: f.threshold))
 
 
 def _draw_budget(ax: Axes, budget: float, delta: float) -> None:
-    """Draws C = F − δ·D on the log-log plane, with F written at an end of the line."""
+    """Draw C = F − δ·D on the log-log plane, with F written at an end of the line."""
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
     end = min(right, budget / delta * (1 - 1e-9))
@@ -202,7 +186,7 @@ def _draw_budget(ax: Axes, budget: float, delta: float) -> None:
 
 
 def _label_sigmas(ax: Axes, frontier: Frontier) -> None:
-    """Writes σ at the marks of the outermost frontier, where the plane beyond is free."""
+    """Write σ at the marks of the outermost frontier, where the plane beyond is free."""
     for sigma, data, compute in zip(
         frontier.mark_sigma, frontier.mark_data, frontier.mark_compute, strict=True
     ):

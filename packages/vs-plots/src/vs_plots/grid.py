@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from vs_plots._check import FloatArray, floats, not_negative, positive, same_shape, some, store
-from vs_plots.style import COLUMN_WIDTH, dress, panel_grid, share_labels, shared_legend, style
-from vs_plots.ticks import DATA, log_axis, plain_label, rate_label
+from vs_plots._check import (
+    FloatArray,
+    floats,
+    increasing,
+    not_negative,
+    positive,
+    same_shape,
+    store,
+)
+from vs_plots._figure import small_multiples
+from vs_plots.style import COLUMN_WIDTH, dress, style
+from vs_plots.ticks import DATA, SIGMA, log_axis, plain_label, rate_label
 
 _COLORMAP = "cividis"
 
@@ -39,9 +49,7 @@ class GridPanel:
         positive(owner, "sigma", floats(owner, "sigma", [self.sigma]))
         for name in ("batch_sizes", "learning_rates"):
             array = floats(owner, name, getattr(self, name))
-            positive(owner, name, array)
-            if len(array) == 0 or np.any(np.diff(array) <= 0):
-                raise ValueError(f"{owner}: {name} must be increasing and not empty.")
+            increasing(owner, name, array)
             store(self, name, array)
         data = floats(owner, "data", self.data, ndim=2)
         expected = (len(self.batch_sizes), len(self.learning_rates))
@@ -53,7 +61,7 @@ class GridPanel:
 def plot_grid(
     panels: Sequence[GridPanel], *, title: str = "", width: float = COLUMN_WIDTH
 ) -> Figure:
-    """Draws D_J over (B, η), one panel per σ, on one colour scale; the best cell has a star.
+    """Draw D_J over (B, η), one panel per σ, on one colour scale; the best cell has a star.
 
     Args:
         panels: one per σ.
@@ -66,83 +74,75 @@ def plot_grid(
     Raises:
         ValueError: without a panel.
     """
-    some("plot_grid", panels)
     norm = _norm(panels)
+    figure = small_multiples(
+        "plot_grid",
+        panels,
+        partial(_draw, norm=norm),
+        width=width,
+        height=1.3,
+        same_x=False,
+        title=title,
+    )
     with style():
-        figure, axes = panel_grid(len(panels), width=width, height=1.3)
-        for ax, panel in zip(axes, panels, strict=True):
-            draw_grid(ax, panel, norm=norm)
-        share_labels(figure, axes, same_x=False)
         bar = figure.colorbar(
-            ScalarMappable(norm, _COLORMAP), ax=axes, label=DATA.label, aspect=30, pad=0.02
+            ScalarMappable(norm, _COLORMAP), ax=figure.axes, label=DATA.label, aspect=30, pad=0.02
         )
         log_axis(bar.ax.yaxis, DATA)
         dress(bar.ax)
         bar.ax.grid(visible=False)
-        shared_legend(figure, title=title)
     return figure
 
 
-def draw_grid(ax: Axes, panel: GridPanel, *, norm: LogNorm | None = None) -> None:
-    """Draws one panel on a given Axes.
-
-    Args:
-        ax: where to draw.
-        panel: what to draw.
-        norm: colour scale shared with other panels; by default the panel's own range.
-    """
-    with style():
-        dress(ax)
-        ax.grid(visible=False)
-        shown = np.ma.masked_invalid(panel.data)
-        ax.pcolormesh(
-            shown, norm=norm or _norm([panel]), cmap=_COLORMAP, edgecolors="white", linewidth=0.8
-        )
-        for row, column in np.argwhere(panel.data == np.inf):
-            ax.add_patch(
-                Rectangle(
-                    (column, row),
-                    1,
-                    1,
-                    fill=False,
-                    hatch="/////",
-                    edgecolor="#8A8A8A",
-                    linewidth=0.6,
-                    label="not reached",
-                )
+def _draw(ax: Axes, panel: GridPanel, norm: LogNorm) -> None:
+    ax.grid(visible=False)
+    shown = np.ma.masked_invalid(panel.data)
+    ax.pcolormesh(shown, norm=norm, cmap=_COLORMAP, edgecolors="white", linewidth=0.8)
+    for row, column in np.argwhere(panel.data == np.inf):
+        ax.add_patch(
+            Rectangle(
+                (column, row),
+                1,
+                1,
+                fill=False,
+                hatch="/////",
+                edgecolor="#8A8A8A",
+                linewidth=0.6,
+                label="not reached",
             )
-        if np.isfinite(panel.data).any():
-            row, column = np.unravel_index(
-                np.argmin(np.where(np.isfinite(panel.data), panel.data, np.inf)), panel.data.shape
-            )
-            ax.add_line(
-                Line2D(
-                    [column + 0.5],
-                    [row + 0.5],
-                    linestyle="none",
-                    marker="*",
-                    markersize=9,
-                    color="white",
-                    markeredgecolor="black",
-                    markeredgewidth=0.7,
-                    label="least $D_J$",
-                )
-            )
-        ax.set_xticks(
-            np.arange(len(panel.learning_rates)) + 0.5,
-            [rate_label(v) for v in panel.learning_rates],
         )
-        ax.set_yticks(
-            np.arange(len(panel.batch_sizes)) + 0.5, [plain_label(v) for v in panel.batch_sizes]
+    if np.isfinite(panel.data).any():
+        row, column = np.unravel_index(
+            np.argmin(np.where(np.isfinite(panel.data), panel.data, np.inf)), panel.data.shape
         )
-        ax.tick_params(length=0)
-        ax.set_xlabel("Learning rate η")
-        ax.set_ylabel("Batch size $B$")
-        ax.set_title(f"σ = {plain_label(panel.sigma)}")
+        ax.add_line(
+            Line2D(
+                [column + 0.5],
+                [row + 0.5],
+                linestyle="none",
+                marker="*",
+                markersize=9,
+                color="white",
+                markeredgecolor="black",
+                markeredgewidth=0.7,
+                label="least $D_J$",
+            )
+        )
+    ax.set_xticks(
+        np.arange(len(panel.learning_rates)) + 0.5,
+        [rate_label(v) for v in panel.learning_rates],
+    )
+    ax.set_yticks(
+        np.arange(len(panel.batch_sizes)) + 0.5, [plain_label(v) for v in panel.batch_sizes]
+    )
+    ax.tick_params(length=0)
+    ax.set_xlabel("Learning rate η")
+    ax.set_ylabel("Batch size $B$")
+    ax.set_title(SIGMA.at(panel.sigma))
 
 
 def _norm(panels: Sequence[GridPanel]) -> LogNorm:
-    values = np.concatenate([panel.data.ravel() for panel in panels])
+    values = np.concatenate([np.empty(0), *(panel.data.ravel() for panel in panels)])
     values = values[np.isfinite(values)]
     low, high = (values.min(), values.max()) if len(values) else (1.0, 10.0)
     # one value alone still needs a scale of some length

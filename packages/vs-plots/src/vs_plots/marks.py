@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.axes import Axes
 
-from vs_plots._check import BoolArray, FloatArray, floats, not_negative, positive, same_shape, store
+from vs_plots._check import (
+    BoolArray,
+    FloatArray,
+    floats,
+    no_numbers,
+    not_negative,
+    nowhere,
+    positive,
+    same_shape,
+    store,
+    store_mask,
+)
 from vs_plots.style import GREY, HELD_OUT, LAW, MEASURED
 
 SUPPORTED = "supported"
 _FAR = 1e6  # a factor past the axis limits: lines that end there leave the panel
-
-
-def _absent() -> FloatArray:
-    return np.empty(0)
-
-
-def _nowhere() -> BoolArray:
-    return np.empty(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Points:
     """Measured values with intervals.
 
     Attributes:
-        x: shape (n,), positive and finite: σ, or a budget.
+        x: shape (n,), positive and finite: σ, N, a budget, ...
         value: shape (n,), positive; inf = censored (never reached), NaN = missing.
         low: shape (n,), lower end of the interval; NaN = none, ≤ 0 runs off the axis;
             left out: no intervals.
@@ -39,9 +42,9 @@ class Points:
 
     x: FloatArray
     value: FloatArray
-    low: FloatArray = field(default_factory=_absent)
-    high: FloatArray = field(default_factory=_absent)
-    held_out: BoolArray = field(default_factory=_nowhere)
+    low: FloatArray = field(default_factory=no_numbers)
+    high: FloatArray = field(default_factory=no_numbers)
+    held_out: BoolArray = field(default_factory=nowhere)
 
     def __post_init__(self) -> None:
         x = floats("Points", "x", self.x)
@@ -49,12 +52,7 @@ class Points:
         store(self, "x", x)
         _store_like_x("Points", self)
         not_negative("Points", "value", self.value)
-        given = np.array(self.held_out)
-        mask = np.zeros(x.shape, dtype=np.bool_) if given.size == 0 else given
-        if mask.dtype != np.bool_:
-            raise ValueError("Points: held_out must be an array of booleans.")
-        same_shape("Points", "held_out", mask.shape, "x", x.shape)
-        store(self, "held_out", mask)
+        store_mask(self, "Points", "held_out", "x")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +68,8 @@ class Line:
 
     x: FloatArray
     value: FloatArray
-    low: FloatArray = field(default_factory=_absent)
-    high: FloatArray = field(default_factory=_absent)
+    low: FloatArray = field(default_factory=no_numbers)
+    high: FloatArray = field(default_factory=no_numbers)
 
     def __post_init__(self) -> None:
         x = floats("Line", "x", self.x)
@@ -82,7 +80,7 @@ class Line:
 
 
 def _store_like_x(owner: str, data: Points | Line) -> None:
-    """Checks and stores the three arrays that go with x; empty interval ends become NaN."""
+    """Check and store the three arrays that go with x; empty interval ends become NaN."""
     for name in ("value", "low", "high"):
         array = floats(owner, name, getattr(data, name))
         if name != "value" and array.size == 0:
@@ -92,7 +90,7 @@ def _store_like_x(owner: str, data: Points | Line) -> None:
 
 
 def log_limits(core: list[FloatArray], soft: list[FloatArray]) -> tuple[float, float]:
-    """Chooses limits of a log axis that show every core value and, within reason, the soft ones.
+    """Choose limits of a log axis that show every core value and, within reason, the soft ones.
 
     Args:
         core: values that must be visible; those that are not finite and positive are ignored.
@@ -116,7 +114,7 @@ def log_limits(core: list[FloatArray], soft: list[FloatArray]) -> tuple[float, f
 def draw_points(
     ax: Axes, points: Points, *, label: str, censored_label: str, color: str | None = None
 ) -> None:
-    """Draws points; the y limits must be final, because open intervals run out of the panel.
+    """Draw points; the y limits must be final, because open intervals run out of the panel.
 
     Args:
         ax: log y axis, limits set.
@@ -144,7 +142,7 @@ def draw_points(
             linewidth=0.9,
             zorder=3,
         )
-        _at_top(ax, x[high == np.inf], color=shade, size=2.5, face=shade, label=None)
+        draw_at_top(ax, x[high == np.inf], color=shade, size=2.5, face=shade)
         if reached.any():
             ax.plot(
                 x,
@@ -163,19 +161,19 @@ def draw_points(
         ax.vlines(
             points.x[known], points.low[known], top * _FAR, colors=shade, linewidth=0.9, zorder=3
         )
-        _at_top(ax, points.x[lost], color=shade, size=5, face="white", label=censored_label)
+        draw_at_top(ax, points.x[lost], color=shade, size=5, label=censored_label)
 
 
 def draw_line(
     ax: Axes, line: Line, *, label: str, verdict: str | None, color: str | None = None
 ) -> None:
-    """Draws a law and its band: solid when supported (or not judged), else thin, grey and dashed.
+    """Draw a law and its band: solid when supported (or not judged), else thin, grey and dashed.
 
     Args:
         ax: log y axis, limits set.
         line: what to draw.
         label: legend entry.
-        verdict: the fit's verdict; anything but "supported" is said in the legend too.
+        verdict: the fit's verdict; anything but "supported" is named in the legend too.
         color: of one series among several, whose legend is the caller's; kept, dashed, when the
             law is not supported.
     """
@@ -209,14 +207,20 @@ def draw_line(
 
 
 def titled(title: str, verdict: str | None) -> str:
-    """Returns a panel's title, with the verdict on a second line where there is one."""
-    return title if verdict is None else f"{title}\n({verdict})"
+    """Return a panel's title, with the verdict on a line below it where there is one."""
+    return title if verdict is None else f"{title}\n({verdict})".lstrip()
 
 
-def _at_top(
-    ax: Axes, x: FloatArray, *, color: str, size: float, face: str, label: str | None
+def draw_at_top(
+    ax: Axes,
+    x: FloatArray,
+    *,
+    color: str,
+    size: float,
+    face: str = "white",
+    label: str | None = None,
 ) -> None:
-    """Marks at the top edge of the panel, wherever that edge is."""
+    """Draw marks at the top edge of the panel, wherever that edge is."""
     if len(x):
         ax.plot(
             x,

@@ -53,13 +53,13 @@ _RC = {
 
 @contextmanager
 def style() -> Generator[None]:
-    """Applies the house style inside a ``with`` block and restores what was there before."""
+    """Apply the house style inside a ``with`` block and restore what was there before."""
     with matplotlib.style.context(["default", _RC]):
         yield
 
 
 def dress(ax: Axes) -> None:
-    """Gives one Axes the house ticks and a silent grid.
+    """Give one Axes the house ticks and a silent grid.
 
     Ticks are created lazily, often after the ``style()`` block has ended, so their look is set on
     the Axes itself.
@@ -71,7 +71,7 @@ def dress(ax: Axes) -> None:
 
 
 def sequential_colors(values: ArrayLike) -> list[str]:
-    """Returns one colour per value, dark to light in the values' order (a slice of cividis).
+    """Return one colour per value, dark to light in the values' order (a slice of cividis).
 
     Equal values get equal colours; the palest end of the map is left out so that thin lines stay
     visible on white. Meant for ordered quantities: σ, or the threshold J.
@@ -92,7 +92,7 @@ def sequential_colors(values: ArrayLike) -> list[str]:
 def panel_grid(
     panels: int, *, width: float, height: float, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """Makes a Figure with ``panels`` dressed Axes in rows.
+    """Make a Figure with ``panels`` dressed Axes in rows.
 
     Args:
         panels: number of Axes.
@@ -117,28 +117,33 @@ def panel_grid(
 
 
 def share_labels(figure: Figure, axes: Sequence[Axes], *, same_x: bool) -> None:
-    """Replaces the panels' axis labels by one label for each side of the figure.
+    """Replace the panels' axis labels by one label for each side of the figure.
 
     Args:
         figure: the figure.
-        axes: its panels, row by row, all with the same axis labels.
+        axes: its panels, row by row, all with the same x label; y labels that differ stay.
         same_x: give all panels the same x limits, with tick labels below the lowest ones only.
     """
     figure.supxlabel(axes[0].get_xlabel())
-    figure.supylabel(axes[0].get_ylabel())
+    same_y = len({ax.get_ylabel() for ax in axes}) == 1
+    if same_y:
+        figure.supylabel(axes[0].get_ylabel())
+    else:
+        figure.align_ylabels(axes)
     spec = axes[0].get_subplotspec()
     columns = 1 if spec is None else spec.get_gridspec().ncols
     limits = np.array([ax.get_xlim() for ax in axes])
     for index, ax in enumerate(axes):
         ax.set_xlabel("")
-        ax.set_ylabel("")
+        if same_y:
+            ax.set_ylabel("")
         if same_x:
             ax.set_xlim(limits[:, 0].min(), limits[:, 1].max())
             ax.tick_params(labelbottom=index + columns >= len(axes))
 
 
 def shared_legend(figure: Figure, *, title: str = "") -> None:
-    """Puts one legend for all panels above them, each label once, where it covers no data.
+    """Put one legend for all panels above them, each label once, where it covers no data.
 
     The figure grows by the legend's height, so that the panels keep theirs.
     """
@@ -163,7 +168,7 @@ def shared_legend(figure: Figure, *, title: str = "") -> None:
 
 
 def _legend_columns(labels: Sequence[str], points: float) -> int:
-    """Returns the most columns whose (estimated) widths fit into so many points."""
+    """Return the most columns whose (estimated) widths fit into a width of ``points``."""
     widths = [TICK_SIZE * (0.56 * len(label.replace("$", "")) + 3.3) for label in labels]
     for columns in range(len(labels), 1, -1):
         if sum(max(part) for part in np.array_split(widths, columns)) <= points:
@@ -174,7 +179,7 @@ def _legend_columns(labels: Sequence[str], points: float) -> int:
 def save(
     figure: Figure, path: str | Path, *, formats: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
-    """Writes the figure as ``path.<format>`` for each format; equal figures give equal bytes.
+    """Write the figure as ``path.<format>`` for each format; equal figures give equal bytes.
 
     The first writing of a figure (here, or as a string or bytes) settles its layout for good.
 
@@ -204,13 +209,13 @@ def save(
 
 
 def to_svg_string(figure: Figure) -> str:
-    """Returns the figure as one ``<svg>`` element, ready to stand inside an HTML page."""
+    """Return the figure as one ``<svg>`` element, ready to stand inside an HTML page."""
     text = _render(figure, "svg").decode("utf-8")
     return text[text.index("<svg") :]
 
 
 def to_png_bytes(figure: Figure) -> bytes:
-    """Returns the figure as the bytes of a PNG file at 300 dpi."""
+    """Return the figure as the bytes of a PNG file at 300 dpi."""
     return _render(figure, "png")
 
 

@@ -1,4 +1,4 @@
-"""D_J(σ, N) as a surface that can be turned, for an HTML page that works offline (needs plotly)."""
+"""D_J(σ, N) as a surface to turn, for an HTML page that works offline (needs plotly)."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def surface_html(
     include_js: bool = True,
     height: int = 460,
 ) -> str:
-    """Returns D_J over σ and N as an HTML fragment: drag to turn it, hover to read it.
+    """Return D_J over σ and N as an HTML fragment: drag to turn it, hover to read it.
 
     The axes are logarithmic. Runs that never reached J stand at the top, open. The same arguments
     give the same string with the same plotly.
@@ -50,12 +50,12 @@ def surface_html(
     if not known.any():
         raise ValueError("surface_html: surface.data has no finite value.")
     traces = [_law(surface, graph_objects)]
-    sigma, params, data = surface.sigma, surface.params, surface.data[known]
+    sigma, params, data = surface.sigma, surface.critic_params, surface.data[known]
     if measured is not None:
         data = np.concatenate([data, measured.data[np.isfinite(measured.data)]])
         top = float(data.max()) * 1.15
         traces += _points(measured, top, graph_objects)
-        sigma, params = np.append(sigma, measured.sigma), np.append(params, measured.params)
+        sigma, params = np.append(sigma, measured.sigma), np.append(params, measured.critic_params)
         data = np.append(data, top)
     scene = {
         "xaxis": _axis("σ", sigma, 2, plain_label),
@@ -97,11 +97,11 @@ def _module(name: str) -> Any:
 
 
 def _law(surface: Surface, graph_objects: Any) -> Any:
-    sigma, params = np.meshgrid(surface.sigma, surface.params)
+    sigma, params = np.meshgrid(surface.sigma, surface.critic_params)
     data = np.where(np.isfinite(surface.data), surface.data, np.nan).T
     return graph_objects.Surface(
         x=np.log(surface.sigma),
-        y=np.log(surface.params),
+        y=np.log(surface.critic_params),
         z=np.log(data),
         customdata=_labels(sigma, params, data),
         hovertemplate=_HOVER + "<extra>law</extra>",
@@ -125,7 +125,9 @@ def _points(measured: Measured, top: float, graph_objects: Any) -> list[Any]:
     for mask, name, symbol, color in groups:
         if not mask.any():
             continue
-        sigma, params, data = (a[mask] for a in (measured.sigma, measured.params, measured.data))
+        sigma, params, data = (
+            a[mask] for a in (measured.sigma, measured.critic_params, measured.data)
+        )
         traces.append(
             graph_objects.Scatter3d(
                 x=np.log(sigma),
@@ -142,7 +144,7 @@ def _points(measured: Measured, top: float, graph_objects: Any) -> list[Any]:
 
 
 def _labels(sigma: FloatArray, params: FloatArray, data: FloatArray) -> Any:
-    """Returns what hovering says of each point, shape (..., 3)."""
+    """Return the texts shown when hovering over each point, shape (..., 3)."""
     texts = [
         [f"{s:.3g}", rounded_count_label(float(n)), _data_label(float(d))]
         for s, n, d in zip(sigma.flat, params.flat, data.flat, strict=True)
@@ -157,7 +159,7 @@ def _data_label(value: float) -> str:
 def _axis(
     label: str, values: FloatArray, base: int, write: Callable[[float], str]
 ) -> dict[str, Any]:
-    """An axis in log coordinates with plain labels.
+    """Return an axis in log coordinates with plain labels.
 
     Plotly's own log axes in three dimensions know only powers of ten, and crowd them.
     """

@@ -1,7 +1,11 @@
-"""TD-overfitting: training and validation TD error over batch size and width, per σ (P2)."""
+"""TD-overfitting: training and validation TD error over batch size and width, per σ.
+
+Source: paper 2, on TD-overfitting.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,23 +15,29 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from vs_plots._check import FloatArray, floats, not_negative, positive, same_shape, some, store
-from vs_plots.style import COLUMN_WIDTH, dress, panel_grid, share_labels, shared_legend, style
-from vs_plots.ticks import plain_label
+from vs_plots._check import (
+    FloatArray,
+    floats,
+    increasing,
+    no_numbers,
+    not_negative,
+    positive,
+    same_shape,
+    some,
+    store,
+)
+from vs_plots._figure import small_multiples
+from vs_plots.style import COLUMN_WIDTH, HELD_OUT
+from vs_plots.ticks import SIGMA, plain_label
 
 _COLORMAP = "cividis"
 _CELL = 0.3  # inches, the least width of a cell whose number can be read
-_LIMIT = "#D55E00"
 _SHOWN = {
     "train": "training TD error",
     "validation": "validation TD error",
     "ratio": "validation / training TD error",
 }
 Shown = Literal["train", "validation", "ratio"]
-
-
-def _absent() -> FloatArray:
-    return np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +59,14 @@ class TdErrorPanel:
     widths: FloatArray
     train: FloatArray
     validation: FloatArray
-    largest_batch: FloatArray = field(default_factory=_absent)
+    largest_batch: FloatArray = field(default_factory=no_numbers)
 
     def __post_init__(self) -> None:
         owner = f"TdErrorPanel σ = {self.sigma:g}"
         positive(owner, "sigma", floats(owner, "sigma", [self.sigma]))
         for name in ("batch_sizes", "widths"):
             array = floats(owner, name, getattr(self, name))
-            positive(owner, name, array)
-            if len(array) == 0 or np.any(np.diff(array) <= 0):
-                raise ValueError(f"{owner}: {name} must be increasing and not empty.")
+            increasing(owner, name, array)
             store(self, name, array)
         expected = (len(self.batch_sizes), len(self.widths))
         for name in ("train", "validation"):
@@ -74,7 +82,7 @@ class TdErrorPanel:
         store(self, "largest_batch", largest)
 
     def values(self, show: Shown) -> FloatArray:
-        """Returns the array to show, shape (b, w); a ratio diverged where either error did."""
+        """Return the array to show, shape (b, w); a ratio diverged where either error did."""
         if show == "ratio":
             finite = np.isfinite(self.train) & np.isfinite(self.validation)
             missing = np.isnan(self.train) | np.isnan(self.validation)
@@ -86,7 +94,7 @@ class TdErrorPanel:
 def plot_td_errors(
     panels: Sequence[TdErrorPanel], *, show: Shown, title: str = "", width: float = COLUMN_WIDTH
 ) -> Figure:
-    """Draws TD errors over batch size and width, one panel per σ, on one colour scale.
+    """Draw TD errors over batch size and width, one panel per σ, on one colour scale.
 
     All panels are laid out on the union of their batch sizes and widths, so that a cell stands at
     the same place in each. Errors are written in a common power of ten, named in the title.
@@ -104,71 +112,50 @@ def plot_td_errors(
         ValueError: without a panel or on something unknown to show.
     """
     some("plot_td_errors", panels)
+    if show not in _SHOWN:
+        raise ValueError(f"plot_td_errors: show must be one of {', '.join(_SHOWN)}, got {show!r}.")
     batches = np.unique(np.concatenate([p.batch_sizes for p in panels]))
     widths = np.unique(np.concatenate([p.widths for p in panels]))
     aligned = [_on_grid(panel, batches, widths) for panel in panels]
     norm, power = _scale(aligned, show)
-    with style():
-        columns = max(1, int((width - 0.5) / (_CELL * len(widths) + 0.1)))
-        figure, axes = panel_grid(
-            len(panels), width=width, height=0.16 * len(batches) + 0.45, columns=columns
-        )
-        for index, (ax, panel) in enumerate(zip(axes, aligned, strict=True)):
-            draw_td_errors(ax, panel, show=show, norm=norm, power=power)
-            ax.tick_params(labelleft=index % columns == 0, labelbottom=index + columns >= len(axes))
-        share_labels(figure, axes, same_x=False)
-        unit = f" (×$10^{{{power}}}$)" if power else ""
-        shared_legend(figure, title=f"{title}{': ' if title else ''}{_SHOWN[show]}{unit}")
+    unit = f" (×$10^{{{power}}}$)" if power else ""
+    columns = max(1, int((width - 0.5) / (_CELL * len(widths) + 0.1)))
+    figure = small_multiples(
+        "plot_td_errors",
+        aligned,
+        partial(_draw, show=show, norm=norm, power=power),
+        width=width,
+        height=0.16 * len(batches) + 0.45,
+        columns=columns,
+        same_x=False,
+        title=f"{title}{': ' if title else ''}{_SHOWN[show]}{unit}",
+    )
+    for index, ax in enumerate(figure.axes):
+        bottom = index + columns >= len(figure.axes)
+        ax.tick_params(labelleft=index % columns == 0, labelbottom=bottom)
     return figure
 
 
-def draw_td_errors(
-    ax: Axes,
-    panel: TdErrorPanel,
-    *,
-    show: Shown,
-    norm: LogNorm | None = None,
-    power: int | None = None,
-) -> None:
-    """Draws one panel on a given Axes.
-
-    Args:
-        ax: where to draw.
-        panel: what to draw.
-        show: training error, validation error, or their ratio.
-        norm: colour scale shared with other panels; by default the panel's own range.
-        power: cells are written in units of 10^power; by default what suits the panel.
-    """
-    if show not in _SHOWN:
-        raise ValueError(f"draw_td_errors: show must be one of {', '.join(_SHOWN)}, got {show!r}.")
-    own_norm, own_power = _scale([panel], show)
-    norm, power = norm or own_norm, own_power if power is None else power
+def _draw(ax: Axes, panel: TdErrorPanel, show: Shown, norm: LogNorm, power: int) -> None:
     values = panel.values(show)
-    with style():
-        dress(ax)
-        ax.grid(visible=False)
-        ax.pcolormesh(
-            np.ma.masked_invalid(values),
-            norm=norm,
-            cmap=_COLORMAP,
-            edgecolors="white",
-            linewidth=0.8,
-        )
-        for (row, column), value in np.ndenumerate(values):
-            _draw_cell(ax, row, column, float(value), norm, power)
-        _draw_limits(ax, panel)
-        ax.set_xticks(np.arange(len(panel.widths)) + 0.5, [plain_label(v) for v in panel.widths])
-        ax.set_yticks(
-            np.arange(len(panel.batch_sizes)) + 0.5, [plain_label(v) for v in panel.batch_sizes]
-        )
-        ax.tick_params(length=0)
-        ax.set_xlabel("Critic width")
-        ax.set_ylabel("Batch size $B$")
-        ax.set_title(f"σ = {plain_label(panel.sigma)}")
+    ax.grid(visible=False)
+    shown = np.ma.masked_invalid(values)
+    ax.pcolormesh(shown, norm=norm, cmap=_COLORMAP, edgecolors="white", linewidth=0.8)
+    for (row, column), value in np.ndenumerate(values):
+        _draw_cell(ax, row, column, float(value), norm, power)
+    _draw_limits(ax, panel)
+    ax.set_xticks(np.arange(len(panel.widths)) + 0.5, [plain_label(v) for v in panel.widths])
+    ax.set_yticks(
+        np.arange(len(panel.batch_sizes)) + 0.5, [plain_label(v) for v in panel.batch_sizes]
+    )
+    ax.tick_params(length=0)
+    ax.set_xlabel("Critic width")
+    ax.set_ylabel("Batch size $B$")
+    ax.set_title(SIGMA.at(panel.sigma))
 
 
 def _draw_cell(ax: Axes, row: int, column: int, value: float, norm: LogNorm, power: int) -> None:
-    """Writes a number into its cell, or shows that there is none."""
+    """Write a number into its cell, or shows that there is none."""
     if np.isfinite(value):
         ax.text(
             column + 0.5,
@@ -198,7 +185,7 @@ def _draw_cell(ax: Axes, row: int, column: int, value: float, norm: LogNorm, pow
 
 
 def _draw_limits(ax: Axes, panel: TdErrorPanel) -> None:
-    """Draws a bar over the last cell of each width whose batch size is admissible."""
+    """Draw a bar over the last cell of each width whose batch size is admissible."""
     for column, largest in enumerate(panel.largest_batch):
         if np.isnan(largest):
             continue
@@ -206,7 +193,7 @@ def _draw_limits(ax: Axes, panel: TdErrorPanel) -> None:
         ax.plot(
             [column + 0.06, column + 0.94],
             [height, height],
-            color=_LIMIT,
+            color=HELD_OUT,
             linewidth=2.2,
             solid_capstyle="butt",
             path_effects=[withStroke(linewidth=3.6, foreground="white")],
@@ -217,14 +204,14 @@ def _draw_limits(ax: Axes, panel: TdErrorPanel) -> None:
 
 
 def _cell_label(value: float) -> str:
-    """Two digits, at most four characters for values from 0.01 to 9999."""
+    """Write two digits, at most four characters for values from 0.01 to 9999."""
     if value >= 9.95:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
 
 def _on_grid(panel: TdErrorPanel, batches: FloatArray, widths: FloatArray) -> TdErrorPanel:
-    """Returns the panel on a larger grid, NaN where it has no cell."""
+    """Return the panel on a larger grid, NaN where it has no cell."""
     rows = np.searchsorted(batches, panel.batch_sizes)
     columns = np.searchsorted(widths, panel.widths)
     arrays = {}
@@ -237,7 +224,7 @@ def _on_grid(panel: TdErrorPanel, batches: FloatArray, widths: FloatArray) -> Td
 
 
 def _scale(panels: Sequence[TdErrorPanel], show: Shown) -> tuple[LogNorm, int]:
-    """Returns the colour scale of all cells and the power of ten their numbers are written in."""
+    """Return the colour scale of all cells and the power of ten their numbers are written in."""
     values = np.concatenate([panel.values(show).ravel() for panel in panels])
     values = values[np.isfinite(values)]
     low, high = (values.min(), values.max()) if len(values) else (1.0, 10.0)

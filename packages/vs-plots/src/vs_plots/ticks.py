@@ -1,8 +1,9 @@
-"""Logarithmic axes that can be read: few, plain labels that never touch, and no minor ticks."""
+"""Quantities by name, and log axes with few, plain labels that never touch."""
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axis import Axis, XAxis
@@ -12,7 +13,7 @@ from vs_plots.style import TICK_SIZE
 
 
 def plain_label(value: float) -> str:
-    """Formats σ or a batch size: 0.25, 0.5, 1, 256; a power of two below 1/64 as 2⁻¹⁰."""
+    """Format σ or a batch size: 0.25, 0.5, 1, 256; a power of two below 1/64 as 2⁻¹⁰."""
     if 0 < value < 1 / 64:
         exponent = math.log2(value)
         if abs(exponent - round(exponent)) < 1e-9:
@@ -21,7 +22,7 @@ def plain_label(value: float) -> str:
 
 
 def count_label(value: float) -> str:
-    """Formats a number of steps compactly: 0, 500, 200k, 1.5M, 2B."""
+    """Format a number of steps compactly: 0, 500, 200k, 1.5M, 2B."""
     for scale, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= scale * (1 - 1e-9):
             return f"{value / scale:.4g}{letter}"
@@ -29,12 +30,12 @@ def count_label(value: float) -> str:
 
 
 def rounded_count_label(value: float) -> str:
-    """Formats a count to two digits, for legends: 2.3M critic parameters."""
+    """Format a count to two digits, for legends: 2.3M critic parameters."""
     return count_label(float(f"{value:.2g}"))
 
 
 def flops_label(value: float) -> str:
-    """Formats FLOPs as a power of ten, with a factor of two digits where it is not one."""
+    """Format FLOPs as a power of ten, with a factor of two digits where it is not one."""
     if value <= 0:
         return "0"
     exponent = math.floor(math.log10(value) + 1e-9)
@@ -46,7 +47,7 @@ def flops_label(value: float) -> str:
 
 
 def _superscript(exponent: int) -> str:
-    """An exponent in plain characters: a formula would have to be parsed at every drawing."""
+    """Write an exponent in plain characters: a formula would be parsed at every drawing."""
     return "".join(_RAISED[character] for character in str(exponent))
 
 
@@ -54,7 +55,7 @@ _RAISED = dict(zip("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True)
 
 
 def rate_label(value: float) -> str:
-    """Formats a learning rate as people write it: 3e-4."""
+    """Format a learning rate as people write it: 3e-4."""
     if value <= 0:
         return "0"
     exponent = math.floor(math.log10(value) + 1e-9)
@@ -63,20 +64,66 @@ def rate_label(value: float) -> str:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What an axis shows: its label, the base of its ticks (2 or 10) and how a tick is written."""
+    """A quantity on a logarithmic axis.
+
+    Attributes:
+        label: label of the axis, with its unit.
+        base: 2 or 10: ticks are powers of it where there is room.
+        format: writes a tick, e.g. 200k.
+        symbol: short name in legends and titles.
+    """
 
     label: str
     base: int
     format: Callable[[float], str]
+    symbol: str = ""
+
+    def at(self, value: float) -> str:
+        """Return a legend entry such as "σ = 2" or, two digits for base 10, "$N$ = 2.3M"."""
+        shown = float(f"{value:.2g}") if self.base == 10 else value
+        return f"{self.symbol} = {self.format(shown)}"
 
 
-SIGMA = Quantity("Updates-to-data ratio σ", 2, plain_label)
-DATA = Quantity("$D_J$ (env steps)", 10, count_label)
-COMPUTE = Quantity("$C_J$ (FLOPs)", 10, flops_label)
-BUDGET = Quantity("Budget $F$ (FLOPs)", 10, flops_label)
-CRITIC_PARAMS = Quantity("Critic parameters $N$", 10, count_label)
-BATCH_SIZE = Quantity("Batch size $B$", 2, plain_label)
-LEARNING_RATE = Quantity("Learning rate η", 10, rate_label)
+SIGMA = Quantity("Updates-to-data ratio σ", 2, plain_label, "σ")
+CRITIC_PARAMS = Quantity("Critic parameters $N$", 10, count_label, "$N$")
+BATCH_SIZE = Quantity("Batch size $B$", 2, plain_label, "$B$")
+LEARNING_RATE = Quantity("Learning rate η", 10, rate_label, "η")
+DATA = Quantity("$D_J$ (env steps)", 10, count_label, "$D_J$")
+COMPUTE = Quantity("$C_J$ (FLOPs)", 10, flops_label, "$C_J$")
+BUDGET = Quantity("Budget $F$ (FLOPs)", 10, flops_label, "$F$")
+
+QUANTITIES = MappingProxyType(
+    {
+        "sigma": SIGMA,
+        "critic_params": CRITIC_PARAMS,
+        "batch_size": BATCH_SIZE,
+        "learning_rate": LEARNING_RATE,
+        "data": DATA,
+        "compute": COMPUTE,
+        "budget": BUDGET,
+        "optimal_sigma": Quantity("σ*", 2, plain_label, "σ*"),
+        "optimal_critic_params": Quantity("$N$* (parameters)", 10, count_label, "$N$*"),
+        "optimal_data": Quantity("$D$* (env steps)", 10, count_label, "$D$*"),
+        "optimal_compute": Quantity("$C$* (FLOPs)", 10, flops_label, "$C$*"),
+    }
+)
+"""Quantities by name. ``optimal_*``: at the least C + δ·D, over the budget."""
+
+
+def quantity(name: str | Quantity, *, owner: str = "quantity") -> Quantity:
+    """Return the quantity of that name, or the one given.
+
+    Raises:
+        ValueError: on an unknown name.
+    """
+    if isinstance(name, Quantity):
+        return name
+    if name not in QUANTITIES:
+        raise ValueError(
+            f"{owner}: unknown quantity {name!r}, expected a Quantity or one of "
+            f"{', '.join(QUANTITIES)}."
+        )
+    return QUANTITIES[name]
 
 
 class LogTicks(Locator):
@@ -86,11 +133,11 @@ class LogTicks(Locator):
         self.quantity = quantity
 
     def __call__(self) -> list[float]:
-        """Returns the tick positions for the axis as it is shown."""
+        """Return the tick positions for the axis as it is shown."""
         return self.tick_values(*_real(self.axis).get_view_interval())
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        """Returns the tick positions for the view from ``vmin`` to ``vmax``."""
+        """Return the tick positions for the view from ``vmin`` to ``vmax``."""
         low, high = sorted((vmin, vmax))
         if not (0 < low < high < math.inf):
             return []
@@ -124,21 +171,21 @@ def _real(axis: object) -> Axis:
     return axis
 
 
-def log_axis(axis: Axis, quantity: Quantity, *, label: bool = True) -> None:
-    """Makes an axis logarithmic with the quantity's ticks, and its label unless ``label=False``."""
+def log_axis(axis: Axis, shown: str | Quantity) -> None:
+    """Make an axis logarithmic with the ticks and the label of a quantity, e.g. "sigma"."""
+    what = quantity(shown, owner="log_axis")
     if isinstance(axis, XAxis):
-        axis.axes.set_xscale("log", base=quantity.base)
+        axis.axes.set_xscale("log", base=what.base)
     else:
-        axis.axes.set_yscale("log", base=quantity.base)
-    axis.set_major_locator(LogTicks(quantity))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: quantity.format(value)))
+        axis.axes.set_yscale("log", base=what.base)
+    axis.set_major_locator(LogTicks(what))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: what.format(value)))
     axis.set_minor_locator(NullLocator())
-    if label:
-        axis.set_label_text(quantity.label)
+    axis.set_label_text(what.label)
 
 
 def _candidates(base: int, low: float, high: float) -> Iterable[np.ndarray]:
-    """Yields tick sets, the preferred first: powers, sparser powers, then finer sets."""
+    """Yield tick sets, the preferred first: powers, sparser powers, then finer sets."""
     first = math.ceil(math.log(low, base) - 1e-9)
     last = math.floor(math.log(high, base) + 1e-9)
     for stride in (1, 2, 3, 4, 5, 6, 8, 10):
@@ -161,6 +208,6 @@ def _inside(values: Iterable[float], low: float, high: float) -> np.ndarray:
 
 
 def _width(label: str) -> float:
-    """Estimates a label's width in points, without a renderer (layout has not happened yet)."""
+    """Estimate a label's width in points, without a renderer (layout has not happened yet)."""
     raised = sum(character in _RAISED.values() for character in label)
     return TICK_SIZE * (0.64 * (len(label) - raised) + 0.46 * raised)

@@ -22,6 +22,10 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def is_table(self, key: str) -> bool:
+        """Tell whether a key holds a table."""
+        return isinstance(self._values[key], dict)
+
     def names(self) -> list[str]:
         """Return the keys as they are written."""
         return list(self._values)

@@ -1,6 +1,6 @@
 """One attempt at a cell: a process of its own, and the record of how far it came.
 
-Whoever runs a sweep, the local pool, a Slurm job or a Ray task, does it through this.
+The local pool, Slurm jobs and Ray tasks all train their cells through this module.
 """
 
 import queue
@@ -24,12 +24,12 @@ from vs_train.sweep.records import Record, log_path, write_record
 
 WORKER = (sys.executable, "-m", "vs_train.sweep.worker")
 KILLED = "killed by "
-"""How the error of a process begins that was ended by a signal that nobody here has sent."""
+"""Prefix of the error of a process killed by a foreign signal."""
 
 _RECORD_EVERY = 2.0  # seconds
 
 type Said = queue.Queue[tuple[Attempt, int | None]]
-"""What attempts say: an environment step reached, or None once they have closed their output."""
+"""Messages from attempts: the env step reached; None at the end of their output."""
 
 
 def attempt_cell(
@@ -58,8 +58,8 @@ def attempt_cell(
     """
     cell = Cell(config, done=False, start=checkpoint_step(config, out))
     said: Said = queue.Queue()
-    # A cluster signals all processes of a job at once. This one asks the worker, which is not
-    # killed by what it does not know, nor by being told twice.
+    # A cluster signals all processes of a job at once. Only this one stops the worker, which so
+    # receives one SIGTERM, and no signal that it does not handle.
     masked = signal.pthread_sigmask(
         signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     )
@@ -111,7 +111,7 @@ class Attempt:
             out: folder of the sweep.
             checkpoint_every: environment steps between two checkpoints.
             environment: of the process.
-            said: where it puts what the process says, and then None.
+            said: gets the process's messages, and None at the end.
             command: starts it.
             inherited: file descriptors that it holds, too.
         """
@@ -132,7 +132,7 @@ class Attempt:
                 stderr=log,
                 env=environment,
                 bufsize=0,
-                start_new_session=True,  # Ctrl-C is for the one who asks
+                start_new_session=True,  # Ctrl-C is for the parent
                 pass_fds=inherited,
             )
         order = f"{encoded(cell.config)}\n{out.absolute()}\n{checkpoint_every}\n"
@@ -145,7 +145,7 @@ class Attempt:
         now = time.monotonic()
         warmup = self.cell.config.choices.warmup_steps
         if self._first is None or self._record.first_step <= warmup < env_step:
-            self._first = now  # again once it learns: compiling is not its pace
+            self._first = now  # again once it learns: compilation is not counted
             self._record = replace(self._record, first_step=env_step)
         self._record = replace(self._record, env_step=env_step, seconds=now - self._first)
         if now - self._written > _RECORD_EVERY:

@@ -1,4 +1,4 @@
-"""How fast cells are on this machine: a few steps of each kind, in a process of one thread.
+"""The speed of cells on this machine: a few steps of each kind, in a process of one thread.
 
 ``python -m vs_train.sweep.calibrate`` reads one cell per line and answers each with a `Speed`.
 """

@@ -1,4 +1,4 @@
-"""What of a sweep is still to be done in a folder, cell by cell."""
+"""Find the unfinished cells of a sweep."""
 
 import json
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vs_agents import updates_after
 from vs_logging import run_id
 
 from vs_train.checkpoint import Checkpoints
@@ -38,7 +39,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What a person reads."""
+        """Label to show."""
         choices = self.config.choices
         rates = ", ".join(f"{rate:g}" for rate in self.config.learning_rates)
         return (
@@ -49,7 +50,8 @@ class Cell:
 
 def agent_updates(config: TrainConfig) -> int:
     """Return the critic updates of each agent."""
-    return int(max(0, config.steps - config.choices.warmup_steps) * config.choices.utd)
+    decisions = max(0, config.steps - config.choices.warmup_steps)
+    return updates_after(decisions, config.choices.utd)
 
 
 def cell_flops(config: TrainConfig) -> float:
@@ -61,8 +63,8 @@ def cell_flops(config: TrainConfig) -> float:
 def survey(configs: Iterable[TrainConfig], out: Path) -> list[Cell]:
     """Split a sweep's cells into what is done in ``out``, what has begun there, and the rest.
 
-    A learning rate that was added later is a cell of its own. What has a checkpoint goes on as it
-    was begun, so that no run is trained twice.
+    A learning rate that was added later becomes a separate cell. A cell with a checkpoint continues
+    with the learning rates it began with, so that no run is trained twice.
 
     Args:
         configs: the sweep's cells.

@@ -1,4 +1,4 @@
-"""What a process of the sweep is told: its environment and its cell, as JSON."""
+"""Input of a sweep's processes: their environment, and their cell as JSON."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from vs_train.processes import process_settings
 def child_environment(
     *, cache: Path | None = None, threads: int = 1, gpus: float = 0, device: str | None = None
 ) -> dict[str, str]:
-    """Return the environment of a process that computes on one thread, or on so many.
+    """Return the environment of a process that computes on ``threads`` threads.
 
     Args:
         cache: folder of compiled programs that the processes share.

@@ -53,7 +53,7 @@ class RunCommand:
     out: Path
     """Folder of the sweep, a run table."""
     executor: Literal["local", "slurm", "ray"] = "local"
-    """Where: processes here, a Slurm job array (pip install 'vs-train[slurm]') or Ray tasks
+    """Executor: processes here, a Slurm job array (pip install 'vs-train[slurm]') or Ray tasks
     ('vs-train[ray]'). All nodes must see --out."""
     workers: int | None = None
     """Cells at a time: processes of one thread each [as many as GPUs, else as cores], or elements

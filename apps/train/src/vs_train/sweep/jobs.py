@@ -24,7 +24,7 @@ _LOOK_EVERY = 1.0  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one cell gets on a cluster."""
+    """Resources of one cell on a cluster."""
 
     cpus: int = 1
     """Cores per cell (slurm, ray)."""
@@ -66,7 +66,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSettings:
-    """What all jobs of a sweep have in common.
+    """Settings common to all jobs of a sweep.
 
     Attributes:
         out: the sweep's folder, absolute.

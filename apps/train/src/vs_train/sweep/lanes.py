@@ -1,4 +1,4 @@
-"""How many agents share a compiled program: what was fastest in a short measurement here.
+"""The number of agents in a compiled program: the fastest in a short measurement here.
 
 Many lanes in one program save calls where the arithmetic is small, and fill an accelerator; on a
 CPU the arrays of many wide networks leave its caches, and the same work takes longer. All programs
@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+
+from vs_logging import write_json
 
 from vs_train.config import TrainConfig
 from vs_train.sweep.calibrate import Speed, calibrate, kind
@@ -73,9 +75,7 @@ def choose_lanes(
     missing = sorted((one for one in wanted if encoded(one) not in known), key=encoded)
     if missing:
         known |= {encoded(one): asdict(speed) for one, speed in measure(missing).items()}
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_json(path, known)
     speeds = {one: Speed(**known[encoded(one)]) for one in wanted}
     return [
         config

@@ -1,14 +1,12 @@
-"""What a sweep will be: cells, agents, arithmetic, memory, and time on this machine."""
+"""The plan of a sweep: cells, agents, arithmetic, memory, and time on this machine."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass
 
-from vs_agents import ActorCriticConfig, UpdateFlops, measured_flops
 from vs_envs import task
 
-from vs_train.cell import agent_config
 from vs_train.config import TrainConfig
+from vs_train.facts import flops
 from vs_train.sweep.calibrate import Speed, kind, seconds_of
 from vs_train.sweep.cells import agent_updates, cell_flops
 from vs_train.sweep.pool import makespan
@@ -129,18 +127,8 @@ def _cell_plan(config: TrainConfig, speeds: Mapping[TrainConfig, Speed] | None) 
 
 
 def _measured(config: TrainConfig) -> float:
-    agent = replace(agent_config(config), passive_width=None)
-    flops = _update_flops(agent, config.choices.batch_size)
-    updates = agent_updates(config)
-    actor = updates
-    if config.actor_every == "env_step":
-        actor = max(0, config.steps - config.choices.warmup_steps)
-    return flops.critic * updates + flops.actor * actor
-
-
-@cache
-def _update_flops(agent: ActorCriticConfig, batch_size: int) -> UpdateFlops:
-    return measured_flops(agent, batch_size)
+    whole = flops(config, env_step=config.steps, updates=agent_updates(config))
+    return whole["measured_flops"]
 
 
 def _replay_bytes(config: TrainConfig) -> int:

@@ -1,4 +1,4 @@
-"""Cells on this machine: one process each, so many at a time, the longest first."""
+"""Cells on this machine: one process each, a fixed number at a time, the longest first."""
 
 import heapq
 import os
@@ -21,25 +21,25 @@ from vs_train.sweep.records import COMPILED, Record, pool_lock
 
 
 class Watcher(Protocol):
-    """Who is told what happens."""
+    """Callbacks of a running sweep."""
 
     def begin(self, cell: Cell) -> None:
-        """Tell that a cell's process was started."""
+        """Called when a cell's process was started."""
 
     def step(self, cell: Cell, env_step: int) -> None:
-        """Tell the environment step that a cell has reached."""
+        """Called with the env step that a cell has reached."""
 
     def end(self, cell: Cell, record: Record) -> None:
-        """Tell how a cell's process ended."""
+        """Called when a cell's process has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a pool, or a cluster, has done.
+    """Result of a pool, or of a cluster.
 
     Attributes:
         done: cells finished by it.
-        failed: cells that failed, with the last line of what they said.
+        failed: cells that failed, with the last line of their output.
         stopped: cells that were stopped with a checkpoint, or not begun.
     """
 
@@ -108,15 +108,15 @@ def run_sweep(
 ) -> Outcome:
     """Train what is not finished yet in ``out``, which is a run table meanwhile and afterwards.
 
-    A cell that fails does not end the others. Once asked to stop, all workers write a checkpoint.
+    A cell that fails does not end the others. On a stop request, all workers write a checkpoint.
 
     Args:
         configs: the cells.
         out: folder of run folders; created if needed.
         workers: processes at a time, of one thread each; they share the GPUs, where there are any.
         checkpoint_every: environment steps between two checkpoints; 0 for none before the end.
-        stop: asks for an early end.
-        watcher: is told what happens.
+        stop: requests an early end.
+        watcher: callbacks.
         command: starts one worker.
 
     Raises:

@@ -1,7 +1,7 @@
 """The sweep's own files in its folder, beside the run table.
 
 * ``spec.toml``, and ``spec_2.toml`` … for others that were run there later
-* ``cells/<cell>.json``: how far the last attempt at a cell came; ``<cell>.log``: what it said;
+* ``cells/<cell>.json``: how far the last attempt at a cell came; ``<cell>.log``: its stderr;
   ``<cell>.lock``: held by the process that trains it
 * ``sweep.lock``: held by whoever runs the sweep, and by a pool's workers, while they work
 * ``compiled/``: compiled programs, shared by all workers
@@ -9,13 +9,14 @@
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from vs_logging import whole_file, write_json
 
 from vs_train.stop import StopRequest
 
@@ -30,12 +31,12 @@ class Record:
     """The last attempt at a cell.
 
     Attributes:
-        cell: what a person reads.
+        cell: label to show.
         state: where it ended, or "running", which a killed pool leaves, too.
         first_step: environment step it began at, or an early one at which it learns already.
         env_step: environment step reached.
         seconds: from ``first_step`` to ``env_step``.
-        error: last line of what it said when it failed.
+        error: last line of its output when it failed.
     """
 
     cell: str
@@ -58,7 +59,7 @@ def log_path(out: Path, name: str) -> Path:
 
 def write_record(out: Path, name: str, record: Record) -> None:
     """Write a record, whole or not at all."""
-    _write(record_path(out, name), asdict(record))
+    write_json(record_path(out, name), asdict(record))
 
 
 def read_record(out: Path, name: str) -> Record | None:
@@ -76,9 +77,8 @@ def keep_spec(out: Path, text: str) -> Path:
         number += 1
         path = out / f"spec_{number}.toml"
     if not path.exists():
-        beside = path.with_suffix(".tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        with whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return path
 
 
@@ -98,7 +98,7 @@ def pool_lock(out: Path, *, workers: int) -> Generator[int]:
                     f"{out}: another vs-sweep run is at work there, or its workers still write "
                     "their checkpoints"
                 )
-            time.sleep(0.1)  # or only somebody who asks for the status
+            time.sleep(0.1)  # `vs-sweep status` takes the lock for a moment: retry
         file.truncate(0)
         file.write(json.dumps({"workers": workers}))
         file.flush()
@@ -118,7 +118,7 @@ def pool_workers(out: Path) -> tuple[int | None, bool]:
 
 @contextmanager
 def cell_lock(out: Path, name: str, *, stop: StopRequest) -> Generator[bool]:
-    """Wait until nobody else trains a cell, and hold it; yields False when asked to stop before.
+    """Wait until nobody else trains a cell, and hold it; yield False if a stop comes first.
 
     A cluster may start a cell again while the process that trained it, on another node perhaps,
     still writes its checkpoint.
@@ -150,10 +150,3 @@ def _take(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _write(path: Path, document: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)

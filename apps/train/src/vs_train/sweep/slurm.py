@@ -96,7 +96,7 @@ def run_on_slurm(
 
 @dataclass(frozen=True)
 class CellJob:
-    """What a job does; submitit hands it to the node."""
+    """The work of one job; submitit hands it to the node."""
 
     settings: JobSettings
 
@@ -135,7 +135,7 @@ class CellJob:
 
 
 class _Alive:
-    """Which jobs wait or run, asked for now and then."""
+    """The jobs that wait or run, polled now and then."""
 
     def __init__(self, submitted: list[Any], cluster: str) -> None:
         self.ask_every = _ASK_EVERY

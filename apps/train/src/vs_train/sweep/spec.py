@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vs_envs import task_names
+from vs_envs import task
 
 from vs_train.config import Algo, TrainConfig
 from vs_train.sweep._toml import Table
@@ -17,7 +17,7 @@ WITH_CRITIC = "critic_width"
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """What is varied; every combination is run.
+    """The axes of a sweep; every combination is run.
 
     Attributes:
         utd: critic updates per environment step (sigma).
@@ -57,7 +57,7 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """What is the same everywhere; None is `TrainConfig`'s default, or the algorithm's own."""
+    """Settings common to all cells; None is `TrainConfig`'s default, or the algorithm's own."""
 
     warmup_steps: int | None = None
     eval_episodes: int | None = None
@@ -200,8 +200,10 @@ def _axes(table: Table, *, need_learning_rate: bool) -> Axes:
 
 
 def _task(tasks: Table, env: str, axes: Axes) -> TaskSpec:
-    if env not in task_names():
-        raise tasks.wrong(env, "the name of a task, such as 'dmc/cartpole-swingup'")
+    try:
+        task(env)
+    except ValueError as error:
+        raise tasks.wrong(env, f"the name of a task ({error})") from error
     table = tasks.table(env, quoted=True)
     table.done(tuple(f.name for f in fields(TaskSpec) if f.name != "env"))
     steps, eval_every = table.integer("steps"), table.integer("eval_every")
@@ -218,6 +220,11 @@ def _steps_at_utd(task: Table, axes: Axes) -> dict[float, int]:
     table = task.table("steps_at_utd")
     steps = {}
     for key in table.names():
+        if table.is_table(key):
+            keys = ", ".join(f'"{key}.{rest}"' for rest in table.table(key).names())
+            raise table.wrong(
+                key, f"a number; quote the key ({keys}): TOML takes a bare dot for a nested table"
+            )
         try:
             utd = float(key)
         except ValueError:

@@ -1,4 +1,4 @@
-"""How far a sweep is, from its folder alone."""
+"""The status of a sweep, from its folder alone."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class CellStatus:
         state: done, running, failed (it is tried again by the next run) or waiting.
         env_step: environment step reached; of a cell that does not run, its checkpoint's.
         steps: environment steps in all.
-        error: last line of what it said, when failed.
+        error: last line of its output, when failed.
         seconds_left: from measured speeds; None when none is known.
     """
 

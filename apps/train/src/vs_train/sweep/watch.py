@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live bar on a terminal, plain lines elsewhere."""
+"""The progress of a sweep: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """One cell in a process of its own: ``python -m vs_train.sweep.worker``, started by the pool.
 
 Standard input: a line with the cell as JSON, one with the folder, one with the steps between
-checkpoints; its end means that the pool is gone. Standard output: the env step reached, one per
+checkpoints; end of input means that the pool is gone. Standard output: the env step reached, one per
 line, the first one where it begins. Standard error: warnings, and why it failed as the last line.
 Ends with 0 when the cell is finished, 143 when stopped.
 """
@@ -56,7 +56,7 @@ def _train(config: TrainConfig, out: Path, every: int, stop: StopRequest) -> Non
     except Stopped as stopped:
         sys.exit(128 + stopped.signum)
     except Exception as error:
-        traceback.print_exc()  # some end with remarks
+        traceback.print_exc()  # some append notes: their last line is not the message
         lines = str(error).strip().splitlines() or [""]
         sys.exit(f"{type(error).__name__}: {lines[0]}")
 
