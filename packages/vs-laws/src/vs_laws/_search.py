@@ -3,13 +3,12 @@
 Only the exponents are searched, on a grid over their whole box, the rest as `vs_laws._lattice` says.
 Losses add up over tasks that share their exponents. The grid is cut into blocks; the best cell of
 every block is polished by `vs_laws._newton`, and the lowest wins. Under a Huber loss the profile is
-that of least squares, then of the squares reweighted at the best so far.
+that of least squares.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vs_laws._lattice import Index, Shape, Task, exponents, profile
 from vs_laws._newton import Problem, polish
@@ -19,7 +18,7 @@ from vs_laws.law import Floats
 MAX_AXES = 4
 _BLOCKS = {1: 8, 2: 5, 3: 2, 4: 2}  # per axis; each gives one start
 _TRACE = 0.01  # share at which an absent term is tried again
-_FIRST, _LAST = 20, 300  # Newton steps from every start, and from the best of each data set
+_HEATS = ((16, 1.0, 3), (300, 1e-3, 1))  # Newton steps, caution, and how many starts are kept
 _CHUNK = {1: 512, 2: 128, 3: 64, 4: 16}  # data sets per pass; bounds memory to about 100 MB
 _SOFT = 0.1  # Huber threshold, of log y or of y over its mean, that a smaller one is reached from
 
@@ -90,18 +89,16 @@ def _solve_chunk(problem: Problem, shape: Shape) -> tuple[Floats, Floats]:
     row, starts = _starts(problem, shape)
     if (
         problem.delta is not None
-    ):  # a small threshold is all kinks: also come down from a softer loss
+    ):  # of which a small one is all kinks: also start from a softer loss
         soft = replace(problem, delta=np.maximum(problem.delta, _SOFT)).rows(row)
-        relaxed = polish(soft, starts, iterations=_FIRST, caution=1.0)[0]
+        relaxed = polish(soft, starts, iterations=_HEATS[0][0], caution=1.0)[0]
         row, starts = np.concatenate([row, row]), np.concatenate([starts, relaxed])
-    theta = _best(problem, row, starts)
-    theta, loss = polish(problem, theta, iterations=_LAST)
+    theta, loss = _best(problem, row, starts)
     row, starts = _revived(problem, theta)
     if row.size:
         some = np.unique(row)
         starts = np.concatenate([theta[some], starts])
-        theta[some] = _best(problem, np.concatenate([some, row]), starts)
-        theta[some], loss[some] = polish(problem.rows(some), theta[some], iterations=_LAST)
+        theta[some], loss[some] = _best(problem, np.concatenate([some, row]), starts)
     return theta, loss
 
 
@@ -139,11 +136,16 @@ def _cells(loss: Floats, trusted: bool) -> tuple[Index, tuple[Index, ...]]:
     return row, tuple(c * side + o for c, o in zip(corner, offset, strict=True))
 
 
-def _best(problem: Problem, row: Index, starts: Floats) -> Floats:
-    """Return the lowest of each row, in their order, after a first polish of the starts (R, P)."""
-    theta, value = polish(problem.rows(row), starts, iterations=_FIRST, caution=1.0)
-    order = np.lexsort((value, row))
-    return theta[order[np.unique(row[order], return_index=True)[1]]]
+def _best(problem: Problem, row: Index, starts: Floats) -> tuple[Floats, Floats]:
+    """Return the lowest minimum of each row, in their order, and its loss, from starts (R, P)."""
+    value = np.empty(0)
+    for steps, caution, keep in _HEATS:
+        starts, value = polish(problem.rows(row), starts, iterations=steps, caution=caution)
+        order = np.lexsort((value, row))
+        place = np.arange(order.size) - np.searchsorted(row[order], row[order])
+        order = order[place < keep]
+        row, starts, value = row[order], starts[order], value[order]
+    return starts, value
 
 
 def _revived(problem: Problem, theta: Floats) -> tuple[Index, Floats]:

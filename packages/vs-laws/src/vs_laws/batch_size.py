@@ -83,7 +83,12 @@ def fit_batch_size(
             f"distinct {second}; got {int(used.sum())}, {distinct[0]} and {distinct[1]}"
         )
     rows = bootstrap_rows("draws", draws, len(y))
-    fits = {name: _fit(name, where, y, w, rows, weights) for name in _PARAMETERS}
+    power = _power(where, y, rows, weights)
+    fits: dict[BatchForm, Fit] = {
+        "sigma": _first_axis(where, y, w, rows, weights, power),
+        "power": power,
+        "asymptote": _asymptotic(where, y, w, rows),
+    }
     scores = {name: _aicc(fit, name) for name, fit in fits.items()}
     notes += (
         "AICc (lower is better): " + ", ".join(f"{name} {s:.1f}" for name, s in scores.items()),
@@ -101,35 +106,40 @@ def fit_batch_size(
     return replace(fits[chosen], notes=notes)
 
 
-def _fit(
-    form: BatchForm,
+def _power(where: Points, y: Floats, draws: Floats | None, weights: ArrayLike | None) -> Fit:
+    """Fit a power law of both axes."""
+    axes: dict[str, Any] = where.places
+    fit = fit_power_law(y, weights=weights, draws=draws, **axes)
+    first, second = where.axes
+    return replace(
+        fit, form="power", formula=f"B = coefficient * {first}^exponent * {second}^exponent"
+    )
+
+
+def _first_axis(
     where: Points,
     y: Floats,
     w: Floats,
     draws: Floats | None,
     weights: ArrayLike | None,
+    power: Fit,
 ) -> Fit:
-    if form == "asymptote":
-        return _asymptotic(where, y, w, draws)
+    """Fit a power law of the first axis; its verdict is that with the second one controlled for."""
     first, second = where.axes
-    axes: dict[str, Any] = where.places if form == "power" else {first: where.places[first]}
-    fit = fit_power_law(y, weights=weights, draws=draws, **axes)
-    if form == "power":
-        return replace(
-            fit, form=form, formula=f"B = coefficient * {first}^exponent * {second}^exponent"
-        )
-    low, high = (float(e(where.x[w > 0, 1])) for e in (np.min, np.max))
-    padded = _without(fit.law, where)
+    one: dict[str, Any] = {first: where.places[first]}
+    fit = fit_power_law(y, weights=weights, draws=draws, **one)
+    own = power.judgements[first]
+    absent = Judgement(Verdict.FLAT, f"{second} is not in this form")
+    low, high = (float(end(where.x[w > 0, 1])) for end in (np.min, np.max))
     return replace(
         fit,
-        form=form,
+        form="sigma",
         formula=f"B = coefficient * {first}^exponent",
-        law=padded,
+        law=_without(fit.law, where),
         draws=None if fit.draws is None else _without(fit.draws, where),
-        judgements={
-            **fit.judgements,
-            second: Judgement(Verdict.FLAT, f"{second} is not in this form"),
-        },
+        verdict=own.verdict,
+        reason=own.reason,
+        judgements={first: own, second: absent},
         ranges={**fit.ranges, second: (low, high)},
         covariance=None if fit.covariance is None else np.pad(fit.covariance, ((0, 1), (0, 1))),
     )

@@ -60,8 +60,8 @@ def fit_data_law(
         scales: (T,) medians for ``share="median"``; by default those of y.
         weights: (n,) non-negative.
         draws: (S, n) bootstraps of y; non-finite entries are left out of their bootstrap only, points
-            that y lacks of all. Intervals are percentiles over them; without them Student's t (tasks that share exponents
-            have none).
+            that y lacks of all of them. Intervals are percentiles over them; without them Student's t
+            (tasks that share exponents have none).
         **axes: places by name, each (n,) and positive, e.g. ``sigma=…, critic_params=…``; None is
             left out.
 
@@ -171,10 +171,12 @@ class _Problem:
         laws, losses = self.rows(where, y[None], w)
         axes = len(where.axes)
         if np.isnan(losses[0]):
+            needs = f"three distinct places on {' and '.join(where.axes)}"
+            if where.count > 1:
+                needs = "three points of each task"
             raise ValueError(
                 f"the {self.form.name} form has {self.form.parameters(axes)} parameters and needs at "
-                "least as many points with y known, and three distinct places on "
-                f"{' and '.join(where.axes)}"
+                f"least as many points with y known, and {needs}"
             )
         law = laws.at(0) if where.tasks else laws.at((0, 0))
         if self.form.name == "nearest":
@@ -224,6 +226,8 @@ def _checked(form: str, loss: str, huber: float | None, share: str | None) -> Fo
         )
     if share == "exponents" and not found.shares:
         raise ValueError(f"the {form} form has no exponents that tasks could share")
+    if share is not None and found.parameters(1) == 0:
+        raise ValueError(f"the {form} form takes one task at a time")
     if share == "shape" and loss != "log":
         raise ValueError("share='shape' needs loss='log', where a task's scale is an intercept")
     return found
