@@ -163,6 +163,23 @@ def test_huber_loss_is_that_of_the_best_of_many_starts(axes, loss):
         assert reached <= other * (1 + 1e-6)
 
 
+def test_huber_loss_escapes_a_kink():
+    """A small threshold is all kinks: from the optimum of the squares alone these two stop too early."""
+    log_x = [-2.71, -3.57, 0.58, 1.36, 3.22, 2.03, 3.38, -3.51, 1.79, -0.78]
+    y = [1.573, 1.395, 1.79, 0.9052, 0.9783, 0.96, 0.8693, 0.4005, 1.118, 1.104]
+    w = [1.47, 1.04, 0.9, 1.41, 0.96, 1.87, 0.54, 1.11, 1.32, 0.4]
+    few = [4.67, 4.86, 0.05, 1.01, -3.34, 1.92]
+    z, v = [1.511, 11.97, 1.286, 2.556, 1.727, 1.798], [1.48, 0.67, 1.57, 0.55, 0.73, 1.43]
+    for where, values, mass, loss, delta in (
+        (log_x, y, w, "log", 0.01),
+        (few, z, v, "plain", 0.03),
+    ):
+        axes, weights, row = {"x": 2.0 ** np.array(where)}, np.array(mass), np.array(values)
+        fit = fit_data_law(row, loss=loss, huber=delta, weights=weights, **axes)
+        other = rival(axes, row, log=loss == "log", delta=delta, starts=60, seed=0, weights=weights)
+        assert fit.loss <= other * (1 + 1e-6)
+
+
 def test_huber_loss_resists_a_tenth_of_outliers():
     sigma = np.tile(np.geomspace(0.25, 64, 10), 3)
     truth = DataLaw(1e5, [2e5], [0.7], axes=("sigma",))
