@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -127,7 +129,9 @@ def test_tasks_far_apart_vary_little_within_themselves():
 
 def test_exponents_of_several_axes_match_lstsq():
     rng = np.random.default_rng(9)
-    axes = {name: np.exp(rng.normal(size=12)) for name in ("width", "depth", "batch")}
+    axes: dict[str, Any] = {
+        name: np.exp(rng.normal(size=12)) for name in ("width", "depth", "batch")
+    }
     y = 5.0 * axes["width"] ** -0.5 * axes["depth"] ** 0.3 * np.exp(0.1 * rng.normal(size=12))
     fit = fit_power_law(y, **axes)
     design = np.column_stack([np.ones(12), *(np.log(v) for v in axes.values())])
@@ -139,6 +143,16 @@ def test_exponents_of_several_axes_match_lstsq():
     assert found == pytest.approx(errors[1:])
     held = fit.law.hold(depth=2.0, batch=3.0)
     assert held(width=7.0) == pytest.approx(fit.predict(width=7.0, depth=2.0, batch=3.0).value)
+
+
+def test_axes_that_nearly_move_together_are_told_apart_and_those_that_do_are_refused():
+    rng = np.random.default_rng(3)
+    width = np.exp(rng.normal(size=20))
+    params = width**2 * np.exp(0.001 * rng.normal(size=20))
+    fit = fit_power_law(3 * width**-0.5 * params**0.2, width=width, params=params)
+    assert fit.law.exponent == pytest.approx([-0.5, 0.2], rel=1e-6)
+    with pytest.raises(ValueError, match="two distinct width and params that vary against each"):
+        fit_power_law(width, width=width, params=3 * width**2)
 
 
 def test_bootstraps_with_holes_equal_single_fits():

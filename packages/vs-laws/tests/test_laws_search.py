@@ -1,5 +1,7 @@
 """The search against other optimisers, over one to four axes, with and without outliers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -12,7 +14,7 @@ DEPTH, WIDTH, BATCH = (
     v.ravel()
     for v in np.meshgrid([1.0, 2, 4, 8], [64.0, 128, 256, 1024], [8.0, 16, 32, 128], indexing="ij")
 )
-AXES = {"depth": DEPTH, "width": WIDTH, "batch": BATCH}
+AXES: dict[str, Any] = {"depth": DEPTH, "width": WIDTH, "batch": BATCH}
 TRUTH = DataLaw(3e4, [4e4, 3e6, 2e5], [1.4, 0.9, 0.5], axes=tuple(AXES))
 
 
@@ -58,7 +60,7 @@ def test_three_axes_are_recovered_and_keep_their_names(loss):
     assert fit.supported
     assert set(fit.judgements) == set(AXES)
     assert fit.ranges["width"] == (64.0, 1024.0)
-    far = {"depth": 32.0, "width": 1e4, "batch": 999.0}
+    far: dict[str, Any] = {"depth": 32.0, "width": 1e4, "batch": 999.0}
     assert fit.predict(**far).value == pytest.approx(float(TRUTH(**far)), rel=1e-6)
 
 
@@ -82,7 +84,7 @@ def test_other_forms_over_three_axes_and_the_sum_over_four():
     fit = fit_data_law(bare(**AXES), form="floorless", **AXES)
     assert fit.law.exponent == pytest.approx([1.4, 0.9, 0.5], rel=1e-6)
     rng = np.random.default_rng(1)
-    axes = {name: 2.0 ** rng.uniform(0, 6, 60) for name in "stuv"}
+    axes: dict[str, Any] = {name: 2.0 ** rng.uniform(0, 6, 60) for name in "stuv"}
     four = DataLaw(1.0, [4.0, 3.0, 2.0, 5.0], [1.4, 0.9, 0.5, 2.0], axes=tuple(axes))
     fit = fit_data_law(four(**axes), **axes)
     assert fit.law.exponent == pytest.approx(four.exponent, rel=1e-6)
@@ -110,8 +112,8 @@ def random_data(axes, rows, seed):
     return curve * np.exp(noise)
 
 
-ONE = {"s": 2.0 ** np.array([-3.0, -1.5, 0, 1, 2, 4, 7])}
-TWO = dict(
+ONE: dict[str, Any] = {"s": 2.0 ** np.array([-3.0, -1.5, 0, 1, 2, 4, 7])}
+TWO: dict[str, Any] = dict(
     zip(
         "st",
         (v.ravel() for v in np.meshgrid([1.0, 2, 4, 8], [2e5, 1e6, 5e6, 3e7], indexing="ij")),
@@ -155,7 +157,7 @@ def test_huber_loss_is_that_of_the_best_of_many_starts(axes, loss):
         spoilt = row.copy()
         spoilt[rng.choice(n, max(1, n // 10), replace=False)] *= np.exp(1.5 * rng.normal())
         weights, delta = rng.uniform(0.3, 2.0, n), rng.choice([0.01, 0.05, 0.2])
-        options = {"loss": loss, "huber": delta, "weights": weights}
+        options: dict[str, Any] = {"loss": loss, "huber": delta, "weights": weights}
         reached = float(solve_data_laws(spoilt, **options, **axes)[1])
         other = rival(
             axes, spoilt, log=loss == "log", delta=delta, starts=10, seed=k, weights=weights
@@ -174,7 +176,8 @@ def test_huber_loss_escapes_a_kink():
         (log_x, y, w, "log", 0.01),
         (few, z, v, "plain", 0.03),
     ):
-        axes, weights, row = {"x": 2.0 ** np.array(where)}, np.array(mass), np.array(values)
+        axes: dict[str, Any] = {"x": 2.0 ** np.array(where)}
+        weights, row = np.array(mass), np.array(values)
         fit = fit_data_law(row, loss=loss, huber=delta, weights=weights, **axes)
         other = rival(axes, row, log=loss == "log", delta=delta, starts=60, seed=0, weights=weights)
         assert fit.loss <= other * (1 + 1e-6)
