@@ -21,10 +21,10 @@ _EXACT = 1e-28  # mean square residual, in units of y, that is nothing but round
 
 @dataclass(frozen=True)
 class Problem:
-    """B data sets on shared points. Parameters theta: (1 + K) per task, task by task, then K exponents.
+    """B data sets. Parameters theta: (1 + K) per task, task by task, then K exponents.
 
     Attributes:
-        x: (n, K) logarithms of the axes above their task's least.
+        x: (B, n, K) logarithms of the axes above their task's least, or (1, n, K) shared by all.
         member: (n,) task of each point, 0 … T−1.
         tasks: T.
         y: (B, n) log y or y, units taken out.
@@ -51,12 +51,13 @@ class Problem:
     @property
     def axes(self) -> int:
         """K."""
-        return self.x.shape[1]
+        return self.x.shape[-1]
 
     def rows(self, index: NDArray[np.int64]) -> "Problem":
         """Return the same with the data sets at ``index``."""
+        x = self.x if len(self.x) == 1 else self.x[index]
         delta = None if self.delta is None else self.delta[index]
-        return replace(self, y=self.y[index], weights=self.weights[index], delta=delta)
+        return replace(self, x=x, y=self.y[index], weights=self.weights[index], delta=delta)
 
 
 def model(problem: Problem, theta: Floats) -> Floats:
@@ -147,7 +148,7 @@ def _local(problem: Problem, theta: Floats) -> Floats:
 
 def _powers(problem: Problem, theta: Floats) -> list[Floats]:
     exponents = theta[:, -problem.axes :]
-    return [np.exp(-exponents[:, k : k + 1] * problem.x[:, k]) for k in range(problem.axes)]
+    return [np.exp(-exponents[:, k : k + 1] * problem.x[..., k]) for k in range(problem.axes)]
 
 
 type _Second = dict[tuple[int, int], Floats]
@@ -190,12 +191,12 @@ def _sum(problem: Problem, local: Floats, u: list[Floats]) -> tuple[Floats, Floa
     f, first = local[..., 0], [np.ones_like(u[0])]
     slopes, second = [], {}
     for k in range(K):
-        a, xu = local[..., 1 + k], problem.x[:, k] * u[k]
+        a, xu = local[..., 1 + k], problem.x[..., k] * u[k]
         f = f + a * u[k]
         first.append(u[k])
         slopes.append(-a * xu)
         second[1 + k, 1 + K + k] = -xu
-        second[1 + K + k, 1 + K + k] = a * problem.x[:, k] * xu
+        second[1 + K + k, 1 + K + k] = a * problem.x[..., k] * xu
     return f, np.stack([*first, *slopes], axis=1), second
 
 
@@ -206,9 +207,9 @@ def _product(problem: Problem, local: Floats, u: list[Floats]) -> tuple[Floats, 
     # each factor g_k with its derivatives by z_k, by α_k, twice by α_k, and by both
     factors = []
     for k in range(K):
-        z, xu = local[..., 1 + k], problem.x[:, k] * u[k]
+        z, xu = local[..., 1 + k], problem.x[..., k] * u[k]
         rest = 1.0 - z
-        factors.append((z + rest * u[k], 1.0 - u[k], -rest * xu, rest * problem.x[:, k] * xu, xu))
+        factors.append((z + rest * u[k], 1.0 - u[k], -rest * xu, rest * problem.x[..., k] * xu, xu))
 
     def times(**at: int) -> Floats:
         """Return Π_k g_k with the derivative numbered ``at`` taken of some factors."""

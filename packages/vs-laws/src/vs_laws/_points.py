@@ -1,7 +1,7 @@
 """Arguments checked once at the door, with one sentence when they are wrong."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,10 +39,6 @@ class Points:
     def places(self) -> dict[str, Floats]:
         """The places by axis, each (n,), as a law is called."""
         return {axis: self.x[:, k] for k, axis in enumerate(self.axes)}
-
-    def at(self, used: NDArray[np.bool_]) -> "Points":
-        """Return some of the points; the tasks stay."""
-        return replace(self, x=self.x[used], member=self.member[used])
 
     def task(self, index: int) -> "Points":
         """Return one task's points as those of a single law."""

@@ -9,6 +9,7 @@ that of least squares.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vs_laws._lattice import Index, Shape, Task, exponents, profile
 from vs_laws._newton import Problem, polish
@@ -72,24 +73,41 @@ def solve(
     delta = None
     if huber is not None:
         delta = np.full(len(y), huber) if log else huber / scale[:, 0]
-    whole = Problem(x, member, tasks, values, weights, log, shape == "product", low, high, delta)
+    least = np.stack([_least(x, (weights > 0) & (member == task)) for task in range(tasks)], axis=1)
+    above = np.maximum(x - least[:, member], 0.0) if least.any() else x[None]
+    product = shape == "product"
+    whole = Problem(above, member, tasks, values, weights, log, product, low, high, delta)
     theta, loss = np.empty((len(y), low.size)), np.empty(len(y))
     for start in range(0, len(y), _CHUNK[axes]):
         rows = np.arange(start, min(start + _CHUNK[axes], len(y)))
-        theta[rows], loss[rows] = _solve_chunk(whole.rows(rows), shape)
+        theta[rows], loss[rows] = _solve_chunk(whole.rows(rows), x, least[rows], shape)
     local = theta[:, :-axes].reshape(len(y), tasks, 1 + axes)
-    if shape == "product":
+    local = _moved(local, theta[:, -axes:], -least, product)
+    if product:
         local[..., 0] *= scale
     else:
         local *= scale[..., None]
     return Optimum(local, theta[:, -axes:], loss if log else loss * scale[:, 0] ** 2)
 
 
-def _solve_chunk(problem: Problem, shape: Shape) -> tuple[Floats, Floats]:
-    row, starts = _starts(problem, shape)
-    if (
-        problem.delta is not None
-    ):  # of which a small one is all kinks: also start from a softer loss
+def _least(x: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Return the least x (B, K) of the known points (B, n) of each row."""
+    return np.where(known[..., None], x, np.inf).min(axis=1)
+
+
+def _moved(local: Floats, exponent: Floats, by: Floats, product: bool) -> Floats:
+    """Return the local parameters (B, T, 1 + K) of the same curve when x counts from ``by`` (B, T, K)."""
+    fall = np.exp(-exponent[:, None] * by)
+    top, rest = local[..., :1], local[..., 1:]
+    if not product:
+        return np.concatenate([top, rest * fall], axis=-1)
+    rise = rest + (1.0 - rest) * fall
+    return np.concatenate([top * rise.prod(axis=-1, keepdims=True), rest / rise], axis=-1)
+
+
+def _solve_chunk(problem: Problem, x: Floats, least: Floats, shape: Shape) -> tuple[Floats, Floats]:
+    row, starts = _starts(problem, x, least, shape)
+    if problem.delta is not None:  # a small one is all kinks: also start from a softer loss
         soft = replace(problem, delta=np.maximum(problem.delta, _SOFT)).rows(row)
         relaxed = polish(soft, starts, iterations=_HEATS[0][0], caution=1.0)[0]
         row, starts = np.concatenate([row, row]), np.concatenate([starts, relaxed])
@@ -102,18 +120,22 @@ def _solve_chunk(problem: Problem, shape: Shape) -> tuple[Floats, Floats]:
     return theta, loss
 
 
-def _starts(problem: Problem, shape: Shape) -> tuple[Index, Floats]:
-    """Return rows (R,) and their starts (R, P): the best cell of every block of exponents."""
+def _starts(problem: Problem, x: Floats, least: Floats, shape: Shape) -> tuple[Index, Floats]:
+    """Return rows (R,) and their starts (R, P): the best cell of every block of exponents.
+
+    The profile has x (n, K) above the least of all rows, the problem that above each row's ``least``.
+    """
     tasks = []
     for task in range(problem.tasks):
         at = problem.member == task
-        part = Task(problem.x[at], problem.y[:, at], problem.weights[:, at])
+        part = Task(x[at], problem.y[:, at], problem.weights[:, at])
         tasks.append(profile(part, shape, log=problem.log))
     trusted = not (problem.log or problem.product) and problem.delta is None
     row, cell = _cells(sum((task.loss for task in tasks), np.zeros(())), trusted)
-    local = np.concatenate([task.local(row, cell) for task in tasks], axis=1)
-    grid = exponents(problem.axes)
-    return row, np.column_stack([local, *(grid[i] for i in cell)])
+    local = np.stack([task.local(row, cell) for task in tasks], axis=1)
+    exponent = np.stack([exponents(problem.axes)[i] for i in cell], axis=1)
+    local = _moved(local, exponent, least[row], problem.product)
+    return row, np.concatenate([local.reshape(len(row), -1), exponent], axis=1)
 
 
 def _cells(loss: Floats, trusted: bool) -> tuple[Index, tuple[Index, ...]]:

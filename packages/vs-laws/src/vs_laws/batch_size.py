@@ -229,7 +229,7 @@ def _optimum(x: Floats, y: Floats, w: Floats) -> Floats:
     top = np.exp(-s_mean[row, cell] - slope * (w @ first / mass[:, 0])[row])  # units taken out
     start = np.column_stack([top, np.zeros(row.size), _SHARES[j], -slope, _EXPONENTS[i]])
     one = np.zeros(len(x), int)  # a single task
-    problem = Problem(x, one, 1, target - t_mean, w / mass, True, True, _LOW, _HIGH)
+    problem = Problem(x[None], one, 1, target - t_mean, w / mass, True, True, _LOW, _HIGH)
     theta, reached = polish(problem.rows(row), start, iterations=300)
     order = np.lexsort((reached, row))
     best = theta[order[np.unique(row[order], return_index=True)[1]]]

@@ -153,9 +153,8 @@ class _Problem:
 
     def rows(self, where: Points, y: Floats, weights: Floats) -> tuple[Law, Floats]:
         """Return the law of every row of y (B, n), NaN = missing, and its loss (B,)."""
-        used = weights > 0
-        w = np.where(np.isfinite(y), weights, 0.0)[:, used]
-        return self.form.solve(where.at(used), y[:, used], w, self.loss == "log", self.huber)
+        w = np.where(np.isfinite(y), weights, 0.0)
+        return self.form.solve(where, y, w, self.loss == "log", self.huber)
 
     def fit(
         self,

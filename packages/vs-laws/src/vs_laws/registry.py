@@ -103,9 +103,7 @@ def _saturating(shape: Shape) -> Solver:
     ) -> tuple[Law, Floats]:
         axes, tasks = len(points.axes), points.count
         logs = np.log(points.x)
-        origin = np.stack(
-            [logs[points.member == t].min(axis=0, initial=np.inf) for t in range(tasks)]
-        )
+        origin = np.stack([logs[points.member == t].min(axis=0) for t in range(tasks)])  # (T, K)
         good = enough(points, weights, floor + 2 * axes)
         local = np.full((len(y), tasks, 1 + axes), np.nan)
         exponents, loss = np.full((len(y), 1, axes), np.nan), np.full(len(y), np.nan)
