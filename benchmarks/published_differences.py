@@ -8,25 +8,21 @@ docs/published.md. Needs ../shared/curves and ../shared/reference next to the ch
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import vs_laws as laws
 import vs_logging as vslog
-from vs_analyze.choose import fitted_cells
-from vs_analyze.measure import Cell, grids, measure
+from vs_analyze.analysis import analyze, data_laws
+from vs_analyze.hyperparameters import Hyperparameters, optimum, over_utd
+from vs_analyze.measure import Cell, measure, only_cells
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings, published
-from vs_analyze.study import (
-    HyperparameterLaw,
-    analyze,
-    budget_laws,
-    data_laws,
-    hyperparameter_laws,
-)
+from vs_analyze.study import ONE
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 BOOTSTRAPS = 1000
@@ -35,25 +31,31 @@ type Tables = dict[str, pl.DataFrame]
 type Rows = list[tuple[str, str, str, str, str]]
 
 
-def exponents(tables: Tables, settings: Settings) -> tuple[HyperparameterLaw, HyperparameterLaw]:
-    """B* and η* at 800."""
+def measured(tables: Tables, name: str, settings: Settings) -> list[Cell]:
+    """Return the runs of a table at the levels of the settings."""
+    runs = load_runs(tables[name], settings, source=f"gym_{name}")
+    levels = dict.fromkeys([run.env for run in runs], settings.levels)
+    rng = np.random.default_rng(0)
+    return measure(runs, levels, bootstraps=settings.bootstraps, rng=rng)
+
+
+def exponents(tables: Tables, settings: Settings) -> Hyperparameters:
+    """Return B* and η* at 800."""
     settings = replace(settings, levels=(TOP,), bootstraps=BOOTSTRAPS)
-    runs = load_runs(tables["sweep"], settings, source="gym_sweep")
-    return hyperparameter_laws(
-        grids(measure(runs, settings, np.random.default_rng(0)), 0), settings
-    )
+    cells = measured(tables, "sweep", settings)
+    levels = dict.fromkeys([cell.run.env for cell in cells], settings.levels)
+    return over_utd(cells, levels, settings)
 
 
 def fitted(tables: Tables, settings: Settings) -> dict[str, list[Cell]]:
     """The runs at the fitted hyperparameters, measured."""
-    runs = load_runs(tables["ours"], settings, source="gym_ours")
-    return fitted_cells(measure(runs, settings, np.random.default_rng(0)))
+    return only_cells(measured(tables, "ours", settings), ONE)
 
 
 def data_fits(chosen: dict[str, list[Cell]], settings: Settings) -> list[laws.Fit]:
     """The shared data law of every level."""
-    fits, _ = data_laws(chosen, settings)
-    return [next(iter(by_env.values())) for by_env in fits.values()]
+    found = data_laws(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, [])
+    return [entry.fit for entry in found]
 
 
 def show(entry: laws.Estimate, digits: str = ".3f") -> str:
@@ -61,29 +63,29 @@ def show(entry: laws.Estimate, digits: str = ".3f") -> str:
     return f"{entry.value:{digits}} [{entry.low:{digits}}, {entry.high:{digits}}]"
 
 
-def slopes(found: tuple[HyperparameterLaw, HyperparameterLaw]) -> str:
-    """Both exponents."""
-    batch, rate = (law.fit.parameters["exponent"] for law in found)
+def slopes(found: Mapping[Any, laws.Fit]) -> str:
+    """Return both exponents."""
+    batch, rate = (fit.parameters["sigma_exponent"] for fit in found.values())
     return f"B* {show(batch)}, η* {show(rate)}"
 
 
 def data_text(fits: Sequence[laws.Fit]) -> str:
     """α and D_min of the shared curve at 800."""
     top = fits[-1].parameters
-    return f"α {show(top['alpha'])}, D_min {show(top['d_min'], '.3g')}"
+    return f"α {show(top['sigma_exponent'])}, D_min {show(top['d_min'], '.3g')}"
 
 
-def separate(law: HyperparameterLaw, largest: float) -> str:
-    """Slope of each task over σ up to ``largest``."""
-    keep = np.flatnonzero(law.sigma <= largest)
-    fit = laws.fit_hyperparameter_law(
-        law.sigma[keep],
-        [law.optima[i] for i in keep],
-        tasks=[law.env[i] for i in keep],
+def separate(found: Hyperparameters, name: str, settings: Settings, largest: float) -> str:
+    """Return the slope of each task over σ up to ``largest``."""
+    kept = [grid for grid in found.grids if grid.utd <= largest]
+    fit = laws.grid.fit_hyperparameter_law(
+        [grid.utd for grid in kept],
+        [getattr(optimum(grid, settings), name) for grid in kept],
+        tasks=[grid.env for grid in kept],
         shared_exponent=False,
     )
-    values = zip(fit.groups, np.ravel(fit.law.exponent), strict=True)
-    return law.name + ": " + ", ".join(f"{env[:-3]} {value:.2f}" for env, value in values)
+    values = zip(fit.tasks, np.ravel(fit.law.exponent), strict=True)
+    return name + ": " + ", ".join(f"{env[:-3]} {value:.2f}" for env, value in values)
 
 
 def grid_rows(tables: Tables) -> Rows:
@@ -103,14 +105,17 @@ def grid_rows(tables: Tables) -> Rows:
     }  # fmt: skip
     rows = []
     for what, (old, new, settings) in names.items():
-        rows.append((what, old, new, slopes(theirs), slopes(exponents(tables, settings))))
+        rows.append(
+            (what, old, new, slopes(theirs.shared), slopes(exponents(tables, settings).shared))
+        )
     other = replace(base, optimal_returns=published("fitted").optimal_returns)
+    moved = slopes(exponents(tables, other).shared)
     rows.append(("the same, with the published returns of the fitted runs", "9125, 5000, 6625, 6500",
-                 "9800, 4950, 6625, 6450", slopes(theirs), slopes(exponents(tables, other))))  # fmt: skip
+                 "9800, 4950, 6625, 6450", slopes(theirs.shared), moved))  # fmt: skip
     rows += [
         ("separate slope per task", "σ 8 silently dropped", "every σ",
-         separate(law, 4.0), separate(law, 8.0))
-        for law in theirs
+         separate(theirs, name, base, 4.0), separate(theirs, name, base, 8.0))
+        for name in theirs.shared
     ]  # fmt: skip
     return rows
 
@@ -134,13 +139,13 @@ def data_rows(tables: Tables) -> Rows:
         own = fitted(tables, settings)
         rows.append((what, old, new, theirs, data_text(data_fits(own, settings))))
     fit = data_fits(chosen, base)[-1].parameters
-    scale = laws.task_scales(
+    scale = laws.sharing.task_medians(
         np.stack([np.stack([c.data for c in cells]) for cells in chosen.values()]).reshape(4, -1)
     )
     c = fit["d_min"].value / np.median(scale)
-    b = (fit["amplitude"].value / np.median(scale)) ** (1 / fit["alpha"].value)
+    b = (fit["sigma_amplitude"].value / np.median(scale)) ** (1 / fit["sigma_exponent"].value)
     sigma = np.array([0.25, 1.0, 16.0])
-    power = (sigma / b) ** -fit["alpha"].value
+    power = (sigma / b) ** -fit["sigma_exponent"].value
     right, misread = c + power, c * (1 + power)
     rows.append((
         "printed formula of D_J at 800", f"c·(1 + (σ/b)^−a) with b = {b:.3f}",
@@ -154,8 +159,7 @@ def data_rows(tables: Tables) -> Rows:
 def censoring_rows(tables: Tables) -> Rows:
     """Censored crossings: how many, and what leaving them out does to a mean."""
     base = replace(published("grid"), levels=(TOP,), bootstraps=BOOTSTRAPS)
-    runs = load_runs(tables["sweep"], base, source="gym_sweep")
-    samples = np.stack([c.samples[:, 0] for c in measure(runs, base, np.random.default_rng(0))])
+    samples = np.stack([cell.draws[:, 0] for cell in measured(tables, "sweep", base)])
     share = np.isinf(samples).mean(axis=1)
     some = (share > 0) & (share < 1)
     median = np.median(samples[some], axis=1)
@@ -177,32 +181,36 @@ def budget_rows(tables: Tables, csv: dict[str, float]) -> Rows:
     base = replace(published("fitted"), bootstraps=100)
     fits = data_fits(fitted(tables, base), base)
     d_min, amplitude, alpha = (
-        np.array([fit.parameters[name].value for fit in fits])
-        for name in ("d_min", "amplitude", "alpha")
+        np.array([fit.parameters[name].value for fit in fits])[:, None]
+        for name in ("d_min", "sigma_amplitude", "sigma_exponent")
     )
     tops = [value for name, value in csv.items() if name.startswith("shared|bs_int|")]
-    batch = laws.PowerLaw(np.mean(tops), csv["shared|bs_slope|Ant-v4"])
-    law = laws.ComputeLaw(laws.DataLaw(d_min, amplitude, alpha), batch, 150_000)
+    batch = laws.PowerLaw(np.mean(tops), csv["shared|bs_slope|Ant-v4"], axes=("sigma",))
+    data = laws.DataLaw(d_min, amplitude[..., None], alpha[..., None], axes=("sigma",))
+    cost = laws.Cost(data, batch, critic_params=150_000)
 
-    def text(delta: float, grid: np.ndarray | None) -> str:
-        fit = laws.fit_budget_laws(base.levels, law, delta, grid=grid).sigma.parameters
+    def text(delta: float, grid: np.ndarray) -> str:
+        total = cost(sigma=grid) + delta * cost.steps(sigma=grid)  # (levels, σ)
+        spent, sigma = total.min(axis=1), grid[total.argmin(axis=1)]
+        kept = np.argsort(spent)[:-2]  # the two largest budgets are held out
+        fit = laws.fit_power_law(sigma[kept], budget=spent[kept]).parameters
         top = np.log10(fit["coefficient"].value)
-        return f"log10 σ* = {fit['exponent'].value:.4f} log10 F − {-top:.3f}"
+        return f"log10 σ* = {fit['budget_exponent'].value:.4f} log10 F − {-top:.3f}"
 
-    coarse = np.geomspace(0.25, 16, 100)
+    coarse, fine = np.geomspace(0.25, 16, 100), np.geomspace(0.25, 16, 200_001)
     theirs = text(4e9, coarse)
     rows = [
         ("σ*_J of each level", "best of geomspace(0.25, 16, 100)", "continuous minimum", theirs,
-         text(4e9, None)),
+         text(4e9, fine)),
         ("δ on Gym", "4e9 (notebook)", "5e9 (paper)", theirs, text(5e9, coarse)),
     ]  # fmt: skip
     ours = replace(published("fitted"), bootstraps=BOOTSTRAPS)
-    runs = [load_runs(tables[name], s, source=name)
-            for name, s in (("sweep", published("grid")), ("ours", ours))]  # fmt: skip
-    study = analyze(*runs, ours)
-    found, _ = budget_laws(study.tasks, ours)
+    grid, own = (load_runs(tables[name], s, source=name)
+                 for name, s in (("sweep", published("grid")), ("ours", ours)))  # fmt: skip
     each = ", ".join(
-        f"{env[:-3]} {show(law.sigma.parameters['exponent'], '.2f')}" for env, law in found.items()
+        f"{task.env[:-3]} {show(task.budget.fits['sigma'].parameters['budget_exponent'], '.2f')}"
+        for task in analyze(grid, ours, fitted=own).tasks
+        if task.budget is not None
     )
     rows.append(("C_J along the budget", "one curve for all tasks, mean of the tasks' B*",
                  "each task's own D_min and B*", theirs, f"exponents {each}"))  # fmt: skip
@@ -219,12 +227,11 @@ def overall_rows(tables: Tables) -> Rows:
         settings = replace(own, bootstraps=BOOTSTRAPS)
         study = analyze(
             load_runs(tables["sweep"], grid, source="gym_sweep"),
-            load_runs(tables["ours"], settings, source="gym_ours"),
             settings,
+            fitted=load_runs(tables["ours"], settings, source="gym_ours"),
         )
-        found = (study.batch_size, study.learning_rate)
-        fits = [next(iter(by.values())) for by in study.data_fits.values()]
-        texts.append(slopes(found) + "; at 800 " + data_text(fits))
+        fits = [entry.fit for entry in study.data_fits]
+        texts.append(slopes(study.shared) + "; at 800 " + data_text(fits))
     return [("everything at once (`--preset`)", "`published`", "`ours`", texts[0], texts[1])]
 
 

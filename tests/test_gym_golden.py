@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import vs_laws as laws
 import vs_logging as vslog
+from vs_analyze.analysis import analyze, data_laws
 from vs_analyze.hyperparameters import optimum, over_utd
 from vs_analyze.measure import measure, only_cells
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings, published
-from vs_analyze.study import ONE, analyze, data_laws
+from vs_analyze.study import ONE
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 GRID_BOOTSTRAPS = 1600  # a quarter of the Monte-Carlo error of the published 100

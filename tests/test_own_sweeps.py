@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import vs_isotonic as iso
 from sklearn.isotonic import IsotonicRegression
-from vs_analyze import Settings, analyze, analyze_surface, load_runs
+from vs_analyze import Settings, analyze, load_runs
 from vs_logging import scan
 from vs_train.sweep.spec import load_spec
 
@@ -70,11 +70,12 @@ def test_one_run_at_every_utd(task, name):
 )
 def test_the_exponents_are_those_of_the_readme(task, level, batch_size, learning_rate):
     runs = load_runs(scan(CARTPOLE / f"{task}-grid.parquet"), Settings(), source=task)
-    study = analyze(runs, [], Settings())
-    assert study.settings.levels[study.settings.hyperparameter_level_index] == level
-    for law, expected in ((study.batch_size, batch_size), (study.learning_rate, learning_rate)):
-        assert str(law.fit.verdict) == "flat"
-        exponent = law.fit.parameters["exponent"]
+    study = analyze(runs, Settings())
+    assert study.settings.levels[-1] == level
+    for name, expected in (("batch_size", batch_size), ("learning_rate", learning_rate)):
+        fit = study.shared[name]
+        assert str(fit.verdict) == "flat"
+        exponent = fit.parameters["sigma_exponent"]
         assert (exponent.value, exponent.low, exponent.high) == pytest.approx(expected, abs=1e-3)
 
 
@@ -91,13 +92,13 @@ def test_env_steps_to_a_level_equal_scikit_learns_isotonic_fit():
 
 def test_data_fall_with_utd_at_every_width_but_the_smallest():
     runs = load_runs(scan(DATA / "sac-mjx-two-axes/runs.parquet"), Settings(), source="x")
-    (task,) = analyze_surface(runs, Settings(bootstraps=20)).tasks
+    (task,) = analyze(runs, Settings(bootstraps=20)).tasks
     assert task.laws.depth == 2
     assert task.laws.widths[0] == (106, 4)
-    top = task.data[:, -1]
+    top, sigma = task.data[:, -1], task.places["sigma"]
     widths = np.array([cell.run.critic_width for cell in task.chosen])
-    assert np.isinf(top[(widths == 4) & (task.sigma > 1)]).all()
+    assert np.isinf(top[(widths == 4) & (sigma > 1)]).all()
     for width in (8, 16, 32, 64, 96):
         assert (np.diff(np.log(top[widths == width])) < 0.3).all()
         assert top[widths == width][-1] < 0.6 * top[widths == width][0]
-    assert {str(fit.verdict) for fit in task.fits.values()} <= {"flat", "unidentified"}
+    assert {str(fit.verdict) for fit in task.laws.levels.values()} <= {"flat", "unidentified"}

@@ -18,7 +18,7 @@ import numpy as np
 import vs_isotonic as iso
 from vs_analyze import Settings, Study, analyze, load_runs
 from vs_analyze.forecast import forecast
-from vs_analyze.report import interval
+from vs_analyze.tables import interval
 from vs_logging import consolidate, scan
 from vs_quickstart.study import baseline_cell, held_out_cell, price_of_a_step
 from vs_train import StopRequest
@@ -37,7 +37,7 @@ def studies_of(table: Path | list[Path]) -> list[Study]:
     studies = []
     for (_,), mine in rows.group_by("env", maintain_order=True):
         runs = load_runs(mine, Settings(), source=str(table))
-        studies.append(analyze(runs, [], Settings(delta=price_of_a_step(runs))))
+        studies.append(analyze(runs, Settings(delta=price_of_a_step(runs))))
     return studies
 
 
@@ -48,7 +48,7 @@ def train(spec: Spec, out: Path, *, workers: int) -> None:
     stop.listen()
     for name, choose in (("fitted", held_out_cell), ("baseline", baseline_cell)):
         cells = [
-            choose(spec, forecast(task, sigma), study)
+            choose(spec, forecast(task.laws, sigma), study)
             for study in studies
             for task in study.tasks
             for sigma in spec.axes.utd
@@ -64,12 +64,10 @@ def check() -> None:
     for study in studies_of(sorted(HERE.glob("*-grid.parquet"))):
         env = study.tasks[0].env
         print(env)
-        for law in (study.batch_size, study.learning_rate):
-            exponent = interval(law.fit.parameters["exponent"])
-            print(
-                f"  {law.name}: exponent {exponent}, {law.fit.verdict}; papers: {PAPERS[law.name]}"
-            )
-        level = study.settings.levels[study.settings.hyperparameter_level_index]
+        for name, fit in study.shared.items():
+            exponent = interval(fit.parameters["sigma_exponent"])
+            print(f"  {name}: exponent {exponent}, {fit.verdict}; papers: {PAPERS[name]}")
+        level = study.settings.levels[-1]
         print(f"  env steps to level {level:g}")
         both = [_steps(name, env, level, study.settings) for name in ("fitted", "baseline")]
         for sigma in sorted(both[0].keys() & both[1].keys()):

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
 from vs_analyze.evaluate import evaluate
 from vs_analyze.laws_file import read_laws
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings
-from vs_analyze.study import analyze
 
 LEVELS = (300.0, 400.0, 500.0, 600.0, 700.0, 800.0)
 

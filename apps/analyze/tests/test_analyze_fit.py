@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 import vs_logging as vslog
+from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
 from vs_analyze.laws_file import read_laws
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import PUBLISHED_LEVELS, Settings
-from vs_analyze.study import analyze
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,8 @@ def test_laws_json_gives_back_the_same_predictions(laws_path, study):
             *zip(mine.levels.values(), other.levels.values(), strict=True),
         ]
         for ours, theirs in pairs:
+            assert ours is not None
+            assert theirs is not None
             for sigma in (0.25, 1.7, 16.0):
                 a, b = ours.predict(sigma=sigma), theirs.predict(sigma=sigma)
                 assert [b.value, b.low, b.high] == pytest.approx([a.value, a.low, a.high], rel=1e-6)

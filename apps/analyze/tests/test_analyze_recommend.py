@@ -49,6 +49,7 @@ def test_a_level_at_the_least_budget(task, known):
     assert 0.25 < SIGMA[best] < 16
     assert answer.budget.value == pytest.approx(truth[best], rel=0.02)
     assert answer.utd.value == pytest.approx(SIGMA[best], rel=0.25)  # the minimum is flat
+    assert answer.learning_rate is not None
     assert answer.learning_rate.value == pytest.approx(
         known.learning_rate(answer.utd.value), rel=0.03
     )

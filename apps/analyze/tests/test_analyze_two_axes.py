@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import vs_logging as vslog
+from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
 from vs_analyze.laws_file import read_laws
 from vs_analyze.levels import automatic_range
@@ -13,7 +14,6 @@ from vs_analyze.measure import measure
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings, published2
-from vs_analyze.study import analyze
 from vs_analyze.td_errors import td_errors
 from vs_laws.grid import width_of
 

@@ -64,6 +64,20 @@ def test_three_axes_are_recovered_and_keep_their_names(loss):
     assert fit.predict(**far).value == pytest.approx(float(TRUTH(**far)), rel=1e-6)
 
 
+def test_axes_have_the_users_names_and_tokens_may_be_called_d():
+    """Hoffmann et al.'s law of the loss, from its stated coefficients."""
+    N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e10, 5), np.geomspace(1e9, 1e12, 5)))
+    loss = 1.69 + 406.4 * N**-0.34 + 410.7 * D**-0.28
+    fit = fit_data_law(loss, N=N, D=D)
+    expected = {"d_min": 1.69, "N_amplitude": 406.4, "N_exponent": 0.34, "D_amplitude": 410.7,
+                "D_exponent": 0.28}  # fmt: skip
+    for name, value in expected.items():
+        assert fit.parameters[name].value == pytest.approx(value, rel=1e-3), name
+    assert fit.predict(N=7e10, D=1.4e12).value == pytest.approx(
+        1.69 + 406.4 * 7e10**-0.34 + 410.7 * 1.4e12**-0.28, rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("loss", ["log", "plain"])
 def test_three_axes_are_never_worse_than_many_starts(loss):
     rng = np.random.default_rng(0)

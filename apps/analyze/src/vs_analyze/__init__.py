@@ -1,5 +1,6 @@
 """From learning curves to laws, recommendations, held-out checks and a report."""
 
+from vs_analyze.analysis import analyze
 from vs_analyze.evaluate import Evaluation, evaluate, held_out_runs
 from vs_analyze.findings import Findings, find
 from vs_analyze.forecast import compare, forecast
@@ -7,7 +8,7 @@ from vs_analyze.laws_file import TaskLaws, read_laws
 from vs_analyze.recommend import Question, Recommendation, recommend
 from vs_analyze.runs import AnalysisError, Run, load_runs
 from vs_analyze.settings import Settings, published, published2
-from vs_analyze.study import Study, analyze
+from vs_analyze.study import Study
 
 __all__ = [
     "AnalysisError",

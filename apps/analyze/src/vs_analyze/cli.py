@@ -13,6 +13,7 @@ import vs_logging as vslog
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
+from vs_analyze.analysis import analyze, infer_axes
 from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
 from vs_analyze.findings import laws_document
 from vs_analyze.importing import import_curves
@@ -21,7 +22,7 @@ from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import AnalysisError, Run, load_runs
 from vs_analyze.settings import Settings, published, published2
 from vs_analyze.show import fit_text, print_evaluations, print_findings
-from vs_analyze.study import BOTH, ONE, Study, analyze, infer_axes, pick
+from vs_analyze.study import BOTH, ONE, Study, pick
 from vs_analyze.td_errors import TdErrors, td_errors, td_errors_of
 from vs_analyze.td_errors import sentences as td_sentences
 

@@ -17,10 +17,11 @@ import vs_laws as laws
 from numpy.typing import NDArray
 from vs_laws import Estimate
 
+from vs_analyze.analysis import fit_cells
 from vs_analyze.hyperparameters import Hyperparameter, optimum
 from vs_analyze.measure import Cell, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run
-from vs_analyze.study import ONE, Study, TaskStudy, fit_cells
+from vs_analyze.study import ONE, Study, TaskStudy
 
 type Floats = NDArray[np.float64]
 type HoldOut = Literal["largest", "smallest", "budgets", "each"]

@@ -18,14 +18,14 @@ from vs_train.sweep.watch import SweepWatch
 from vs_quickstart.show import print_outcome
 from vs_quickstart.study import run_study
 
-_WIDTH = 120  # of what is not read on a terminal
+_WIDTH = 120  # of output that is not a terminal
 
 
 @dataclass(frozen=True)
 class Quickstart:
     """Train a small grid, fit scaling laws, predict a utd that was not run, run it, and compare.
 
-    A stopped one goes on where it was with the same command.
+    After an interruption, the same command resumes it.
     """
 
     out: Path = Path("quickstart")
@@ -39,7 +39,7 @@ class Quickstart:
 
 
 class TrainingEndedError(Exception):
-    """A training was stopped, or failed; what is there stays."""
+    """A training was stopped, or failed; its files remain."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -82,4 +82,4 @@ def _train(configs: Sequence[TrainConfig], out: Path, *, workers: int, stop: Sto
             f"{len(outcome.failed)} cells failed, among them {cell.label}: {why}"
         )
     if stop.signum is not None:
-        raise TrainingEndedError("stopped; the same command goes on from the checkpoints")
+        raise TrainingEndedError("stopped; the same command resumes from the checkpoints")

@@ -1,21 +1,21 @@
-"""What a study found, in words and tables: nothing is called a law that the data do not support."""
+"""The outcome of a study in words and tables; a law that the data do not support is not called one."""
 
 from rich.console import Console
 from rich.table import Table
-from vs_analyze.report import interval
+from vs_analyze.tables import interval
 
 from vs_quickstart.study import HeldOut, Outcome
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
-    """Print the laws' verdicts, the predictions beside the measurements, and what to make of it."""
+    """Print the laws' verdicts, and the predictions beside the measurements with a conclusion."""
     for one in outcome.held_out:
         _print_one(one, outcome, console)
     console.print(f"\nreport: {outcome.page}", highlight=False, soft_wrap=True)
 
 
 def verdict(one: HeldOut) -> str:
-    """Say in a sentence or two what the comparison is worth."""
+    """Return the conclusion of the comparison, in a sentence or two."""
     data = [check for check in one.checks if check.quantity == "data"]
     supported = {e.level for e in one.predicted.levels if e.verdict == "supported"}
     inside = [check.level for check in data if check.covered]
@@ -39,18 +39,21 @@ def verdict(one: HeldOut) -> str:
 
 
 def _print_one(one: HeldOut, outcome: Outcome, console: Console) -> None:
-    predicted, sigma = one.predicted, f"{one.predicted.sigma:g}"
+    predicted, sigma = one.predicted, f"{one.predicted.utd:g}"
     console.rule(f"{predicted.env}: predicted and measured at utd {sigma}", align="left")
     table = Table()
     for name in ("quantity", "exponent [95 %]", f"predicted at utd {sigma}", "run", "verdict"):
         table.add_column(name)
+    task = outcome.study.task(predicted.env)
     for law, estimate, run in (
-        (outcome.study.batch_size, predicted.batch_size, f"{one.run.batch_size}"),
-        (outcome.study.learning_rate, predicted.learning_rate, f"{one.run.learning_rate:g}"),
+        (task.batch_size, predicted.batch_size, f"{one.run.batch_size}"),
+        (task.learning_rate, predicted.learning_rate, f"{one.run.learning_rate:g}"),
     ):
+        if law is None or estimate is None:  # of a study over model size as well
+            continue
         table.add_row(
             law.name.replace("_", " "),
-            interval(law.fit.parameters["exponent"]),
+            interval(law.fit.parameters["sigma_exponent"]),
             interval(estimate),
             run,
             str(law.fit.verdict),
@@ -87,7 +90,7 @@ def _print_one(one: HeldOut, outcome: Outcome, console: Console) -> None:
 
 
 def _reasons(one: HeldOut) -> dict[str, str]:
-    """Why laws are not supported, and which: often many for one reason."""
+    """Return the names of unsupported laws by reason; often one reason holds for many."""
     found: dict[str, list[str]] = {}
     for name, verdict, reason in one.predicted.unsupported:
         found.setdefault(f"{verdict}: {reason}", []).append(name)

@@ -1,28 +1,24 @@
-"""Grid of small runs → laws → prediction at a σ that was not run → run it → compare."""
+"""Grid of small runs → laws → prediction at a utd that was not run → run it → compare."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import vs_laws as laws
-from vs_analyze import AnalysisError, Run, Settings, Study, analyze, load_runs
+from vs_analyze import AnalysisError, Run, Settings, Study, analyze, compare, forecast, load_runs
 from vs_analyze.drawing import second_process
 from vs_analyze.evaluate import Check
-from vs_analyze.forecast import Forecast, compare, forecast
+from vs_analyze.forecast import Forecast, configuration, price_of_a_step
 from vs_analyze.report import write_report
 from vs_logging import scan
 from vs_train import TrainConfig
 from vs_train.sweep.spec import Spec
 
 type Train = Callable[[Sequence[TrainConfig], Path], None]
-"""Trains what is not finished yet of some cells in a folder, or raises."""
+"""(cells, folder) → None: trains the unfinished cells into the folder, or raises."""
 
 HELD_OUT_SEEDS = 8
-"""Agents per configuration at the held-out σ: the measurement is to be sharper than the laws."""
-
-_REACH = 2.0  # hyperparameters that are run lie at most this factor outside the grid's
-_MULTIPLE = 8  # of which batch sizes that are run are multiples
+"""Agents per configuration at the held-out σ, so that the measurement is sharper than the laws."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study found."""
+    """A study, its held-out comparisons and the page of its report."""
 
     study: Study
     held_out: list[HeldOut]
@@ -63,14 +59,14 @@ class Outcome:
 def run_study(
     spec: Spec, out: Path, *, sigma: float, train: Train, say: Callable[[str], None]
 ) -> Outcome:
-    """Do the whole study in ``out``, going on where an earlier call was stopped.
+    """Do the whole study in ``out``; after an interruption, the same call resumes it.
 
     Args:
         spec: the grid; ``sigma`` is not in it.
         out: gets ``grid`` and ``held-out`` (run tables) and ``report``.
         sigma: the held-out σ.
         train: trains cells.
-        say: told in a sentence what begins.
+        say: receives a sentence at the start of every step.
 
     Raises:
         ValueError: if ``sigma`` is in the grid, or the grid has another number of σ than three or more.
@@ -88,9 +84,9 @@ def run_study(
     train(cells, grid)
     say("2/4  fitting laws")
     runs = load_runs(scan(grid), Settings(), source=str(grid))
-    settings = Settings(delta=price_of_a_step(runs))
-    study = analyze(runs, [], settings)
-    predictions = [forecast(task, sigma) for task in study.tasks]
+    study = analyze(runs, Settings(delta=price_of_a_step(runs)), axes=("sigma",))
+    study = replace(study, sources=(str(grid),))
+    predictions = [forecast(task.laws, sigma) for task in study.tasks]
     chosen = [held_out_cell(spec, p, study) for p in predictions]
     kept = [baseline_cell(spec, p, study) for p in predictions]
     say(f"3/4  running utd {sigma:g}, which no law has seen: {_choices(chosen)}")
@@ -103,55 +99,38 @@ def run_study(
         for p, one, other in zip(predictions, chosen, kept, strict=True)
     ]
     with second_process() as pool:
-        page = write_report(study, [str(grid)], out / "report", pool=pool)
+        page, _ = write_report(study, out / "report", pool=pool)
     return Outcome(study, held_out, page)
-
-
-def price_of_a_step(runs: Sequence[Run]) -> float:
-    """Return δ: what an update at the grid's middle batch size costs, in FLOPs.
-
-    So at σ = 1 data and compute weigh alike. The papers' δ would make the data of so small a network
-    all that counts.
-    """
-    params = [run.critic_params for run in runs if run.critic_params is not None]
-    if not params:
-        raise AnalysisError("the runs do not record critic_params; expected those of vs-train")
-    batch = float(np.exp(np.mean(np.log(sorted({run.batch_size for run in runs})))))
-    return float(laws.update_flops(float(np.median(params)), batch))
 
 
 def held_out_cell(spec: Spec, predicted: Forecast, study: Study) -> TrainConfig:
     """Return the cell at the predicted hyperparameters, kept near those that the grid has seen."""
-    batch = _near(predicted.batch_size.value, [cell.run.batch_size for cell in study.cells])
-    rate = _near(predicted.learning_rate.value, [cell.run.learning_rate for cell in study.cells])
-    size = int(laws.round_batch_size(batch, to=_MULTIPLE))
-    return _cell(spec, predicted, max(_MULTIPLE, size), float(f"{rate:.3g}"))
+    batch, rate = configuration(predicted, [cell.run for cell in study.cells])
+    return _cell(spec, predicted, batch, rate)
 
 
 def baseline_cell(spec: Spec, predicted: Forecast, study: Study) -> TrainConfig:
     """Return the cell at the hyperparameters that were best at the middle σ."""
-    batch = study.batch_size.baseline[predicted.env]
-    rate = study.learning_rate.baseline[predicted.env]
-    return _cell(spec, predicted, round(batch), float(f"{rate:.6g}"))
+    task = study.task(predicted.env)
+    if task.learning_rate is None:
+        raise AnalysisError(
+            f"{predicted.env}: no law of the learning rate; expected a study over utd"
+        )
+    rate = float(f"{task.learning_rate.baseline:.6g}")
+    return _cell(spec, predicted, round(task.batch_size.baseline), rate)
 
 
 def _cell(spec: Spec, predicted: Forecast, batch_size: int, rate: float) -> TrainConfig:
     like = [cell for cell in spec.cells() if cell.env.split("/", 1)[1] == predicted.env]
-    nearest = min(like, key=lambda cell: abs(np.log(cell.choices.utd / predicted.sigma)))
+    nearest = min(like, key=lambda cell: abs(np.log(cell.choices.utd / predicted.utd)))
     return replace(
         nearest,
-        utd=predicted.sigma,
+        utd=predicted.utd,
         batch_size=batch_size,
         learning_rates=(rate,),
         seeds=HELD_OUT_SEEDS,
         first_seed=spec.first_seed + spec.seeds,  # none that the laws have seen
     )
-
-
-def _near(value: float, seen: Sequence[float]) -> float:
-    if not np.isfinite(value):
-        return float(np.exp(np.mean(np.log(sorted(set(seen))))))
-    return float(np.clip(value, min(seen) / _REACH, max(seen) * _REACH))
 
 
 def _find(runs: Sequence[Run], cell: TrainConfig) -> Run:
@@ -164,12 +143,10 @@ def _find(runs: Sequence[Run], cell: TrainConfig) -> Run:
 
 def _compare(predicted: Forecast, run: Run, baseline: Run, settings: Settings) -> HeldOut:
     checks = compare(predicted, run, settings)
-    own = {c.level: c.measured.value for c in checks if c.quantity == "data"}
-    other = {
-        c.level: c.measured.value
-        for c in compare(predicted, baseline, settings)
-        if c.quantity == "data"
-    }
+    own, other = (
+        {check.level: check.measured.value for check in found if check.quantity == "data"}
+        for found in (checks, compare(predicted, baseline, settings))
+    )
     both = sorted(own.keys() & other.keys())
     advantage = (other[both[-1]] / own[both[-1]], both[-1]) if both else None
     return HeldOut(predicted, run, baseline, checks, advantage)

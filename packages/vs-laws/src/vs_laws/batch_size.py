@@ -85,20 +85,24 @@ def fit_batch_size(
     rows = bootstrap_rows("draws", draws, len(y))
     power = _power(where, y, rows, weights)
     fits: dict[BatchForm, Fit] = {
-        "sigma": _first_axis(where, y, w, rows, weights, power),
+        "sigma": _first_axis(where, y, rows, weights, power),
         "power": power,
-        "asymptote": _asymptotic(where, y, w, rows),
     }
-    scores = {name: _aicc(fit, name) for name, fit in fits.items()}
+    losses: dict[BatchForm, float] = {name: fit.loss for name, fit in fits.items()}
+    losses["asymptote"] = float(_solve(where, y[None], w)[1][0])
+    scores = {name: _aicc(losses[name], int(used.sum()), name) for name in _PARAMETERS}
     notes += (
         "AICc (lower is better): " + ", ".join(f"{name} {s:.1f}" for name, s in scores.items()),
     )
     chosen = form or min(scores, key=lambda name: scores[name])
-    if form is None and chosen == "asymptote" and (reason := _unlocated(fits[chosen])):
-        powers: tuple[BatchForm, ...] = ("sigma", "power")
-        chosen = min(powers, key=lambda name: scores[name])
+    if chosen == "asymptote":
+        fit = _asymptotic(where, y, w, rows)
+        reason = None if form else _unlocated(fit)
+        if reason is None:
+            return replace(fit, notes=notes)
+        chosen = min(fits, key=lambda name: scores[name])
         notes += (f"no asymptote in {where.axes[1]}: {reason}",)
-    elif form is None and chosen != "asymptote":
+    elif form is None:
         notes += (
             f"no asymptote in {where.axes[1]} is supported: it does not lower the AICc of a power "
             "law",
@@ -117,20 +121,13 @@ def _power(where: Points, y: Floats, draws: Floats | None, weights: ArrayLike | 
 
 
 def _first_axis(
-    where: Points,
-    y: Floats,
-    w: Floats,
-    draws: Floats | None,
-    weights: ArrayLike | None,
-    power: Fit,
+    where: Points, y: Floats, draws: Floats | None, weights: ArrayLike | None, power: Fit
 ) -> Fit:
     """Fit a power law of the first axis; its verdict is that with the second one controlled for."""
     first, second = where.axes
     one: dict[str, Any] = {first: where.places[first]}
     fit = fit_power_law(y, weights=weights, draws=draws, **one)
     own = power.judgements[first]
-    absent = Judgement(Verdict.FLAT, f"{second} is not in this form")
-    low, high = (float(end(where.x[w > 0, 1])) for end in (np.min, np.max))
     return replace(
         fit,
         form="sigma",
@@ -139,8 +136,8 @@ def _first_axis(
         draws=None if fit.draws is None else _without(fit.draws, where),
         verdict=own.verdict,
         reason=own.reason,
-        judgements={first: own, second: absent},
-        ranges={**fit.ranges, second: (low, high)},
+        judgements={first: own, second: Judgement(Verdict.FLAT, f"{second} is not in this form")},
+        ranges=power.ranges,
         covariance=None if fit.covariance is None else np.pad(fit.covariance, ((0, 1), (0, 1))),
     )
 
@@ -151,12 +148,12 @@ def _without(law: PowerLaw, where: Points) -> PowerLaw:
     return PowerLaw(law.coefficient, exponent, axes=where.axes)
 
 
-def _aicc(fit: Fit, form: BatchForm) -> float:
+def _aicc(loss: float, n: int, form: BatchForm) -> float:
     """Return the corrected AIC of a least-squares fit; the noise counts as a parameter."""
     k = _PARAMETERS[form] + 1
-    if fit.n - k - 1 <= 0:
+    if n - k - 1 <= 0:
         return float("inf")
-    return float(fit.n * np.log(max(fit.loss, _EXACT)) + 2 * k + 2 * k * (k + 1) / (fit.n - k - 1))
+    return float(n * np.log(max(loss, _EXACT)) + 2 * k + 2 * k * (k + 1) / (n - k - 1))
 
 
 def _asymptotic(where: Points, y: Floats, w: Floats, draws: Floats | None) -> Fit:
