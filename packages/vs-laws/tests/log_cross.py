@@ -4,42 +4,43 @@ from dataclasses import dataclass
 
 import numpy as np
 from vs_laws import Form, Law
-from vs_laws._regress import regress
 from vs_laws.law import Floats, Numbers, per_axis
+from vs_laws.registry import Points
 
 
 @dataclass(frozen=True)
 class LogCross(Law):
-    """A log-linear law whose slopes depend on each other."""
+    """A log-linear law over two axes whose slopes depend on each other."""
 
     constant: Numbers
+    cross: Numbers
     slope: Numbers = per_axis()
-    cross: Numbers = 0.0
 
-    signed = ("constant", "slope", "cross")
+    signed = ("constant", "cross", "slope")
 
     def value(self, *x: Floats) -> Floats:
         """Return D over two axes."""
         a, b = (np.log(place) for place in x)
-        return np.exp(
-            self.constant + self.slope[..., 0] * a + self.slope[..., 1] * b + self.cross * a * b
-        )
+        sides = self.slope[..., 0] * a + self.slope[..., 1] * b
+        return np.exp(self.constant + sides + self.cross * a * b)
 
 
-def solve(points, y, weights, _log, _huber):
-    """Fit every row of y by least squares of log D."""
+def solve(
+    points: Points, y: Floats, weights: Floats, _log: bool, _huber: float | None
+) -> tuple[Law, Floats]:
+    """Fit every row of y by least squares of log D; rows with fewer than four points are NaN."""
     a, b = np.log(points.x).T
+    basis, root = np.stack([np.ones_like(a), a, b, a * b], axis=1), np.sqrt(weights)
     log_y = np.log(np.where(weights > 0, y, 1.0))
-    found = regress(np.stack([a, b, a * b], axis=1), log_y, weights, points.one_hot)
-    parts = (found.intercept, found.slope[:, None, :2], found.slope[:, 2:])
-    law = LogCross(*parts, axes=points.axes)
-    residual = log_y - np.log(law(**points.places))
-    return law, np.sum(weights * residual**2, axis=1) / weights.sum(axis=1)
+    c = (np.linalg.pinv(root[..., None] * basis) @ (root * log_y)[..., None])[..., 0]
+    c[(weights > 0).sum(axis=1) < 4] = np.nan
+    loss = np.sum(weights * (log_y - c @ basis.T) ** 2, axis=1) / weights.sum(axis=1)
+    return LogCross(c[:, :1], c[:, 3:], c[:, None, 1:3], axes=points.axes), loss
 
 
 FORM = Form(
     name="log_cross",
-    formula=lambda axes: f"log D = linear in log {', log '.join(axes)}, and their product",
+    formula=lambda axes: f"log D = linear in log {', log '.join(axes)} and their product",
     solve=solve,
     parameters=lambda _axes: 4,
 )

@@ -66,3 +66,28 @@ def test_batch_sizes_that_are_an_exact_power_law_fit_every_form_without_a_warnin
         for form in ("power", "asymptote", None):
             fit = fit_batch_size(batch_size, form=form, **AT)
             assert fit.law(**AT) == pytest.approx(batch_size, rel=1e-3)
+
+
+def test_a_form_without_the_second_axis_is_judged_with_it_controlled_for():
+    """Between two places N differs as well as σ: a rise along σ that N explains is none."""
+    rng = np.random.default_rng(0)
+    size = np.where(np.arange(SIGMA.size) % 2 == 0, 0.5, 2.0) * PARAMS**0.2
+    batch = 30 * SIGMA**-0.5 * size
+    draws = batch * np.exp(0.02 * rng.normal(size=(40, SIGMA.size)))
+    fit = fit_batch_size(batch, form="sigma", draws=draws, **AT)
+    power = fit_batch_size(batch, form="power", draws=draws, **AT)
+    assert fit.supported
+    assert fit.judgements["sigma"] == power.judgements["sigma"]
+    assert fit.judgements["critic_params"].reason == "critic_params is not in this form"
+
+
+def test_one_axis_is_a_power_law_and_three_are_refused():
+    fit = fit_batch_size([512.0, 256.0, 181.0, 90.5], sigma=[1.0, 4.0, 8.0, 32.0])
+    assert fit.form == "power"
+    assert fit.parameters["sigma_exponent"].value == pytest.approx(-0.5, abs=1e-3)
+    with pytest.raises(ValueError, match="one axis or two, got 3"):
+        fit_batch_size(SIGMA, **AT, depth=SIGMA)
+    with pytest.raises(ValueError, match="needs five known points, two distinct sigma"):
+        fit_batch_size(SIGMA[::6], sigma=SIGMA[::6], critic_params=PARAMS[::6])
+    with pytest.raises(ValueError, match="form must be one of sigma, power, asymptote or None"):
+        fit_batch_size(SIGMA, form="cubic", **AT)  # ty: ignore[invalid-argument-type]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,6 +71,88 @@ def test_separate_exponents_equal_single_fits():
         single = fit_power_law(row, x=X)
         assert fit.parameters[f"x_exponent[{g}]"].value == pytest.approx(single.law.exponent[0])
         assert fit.predict(x=3.0, task=g).value == pytest.approx(single.predict(x=3.0).value)
+
+
+def test_separate_exponents_match_a_regression_with_interactions():
+    """One noise for all tasks, as in the textbook: a task of two points has an interval too."""
+    rng = np.random.default_rng(7)
+    x = np.concatenate([X, X[1:], X[:2]])
+    member, tasks = np.repeat([0, 1, 2], [5, 4, 2]), ["a"] * 5 + ["b"] * 4 + ["c"] * 2
+    y = np.array([1.0, 20.0, 3e5])[member] * x ** np.array([-0.3, 0.4, 0.9])[member]
+    y *= np.exp(0.2 * rng.normal(size=11))
+    weights = rng.uniform(0.5, 2, 11)
+    fit = fit_power_law(y, x=x, tasks=tasks, shared_exponent=False, weights=weights)
+    one_hot = np.eye(3)[member]
+    design = np.column_stack([one_hot, one_hot * np.log(x)[:, None]])
+    gram = np.linalg.inv(design.T @ (weights[:, None] * design))
+    beta = gram @ design.T @ (weights * np.log(y))
+    residual = np.log(y) - design @ beta
+    covariance = gram * (weights @ residual**2) / (11 - 6)
+    errors = np.sqrt(np.diag(covariance))
+    assert fit.dof == 5
+    for k, task in enumerate("abc"):
+        top, exponent = (fit.parameters[f"{p}[{task}]"] for p in ("coefficient", "x_exponent"))
+        assert (top.value, exponent.value) == pytest.approx((np.exp(beta[k]), beta[3 + k]))
+        assert top.std_error / top.value == pytest.approx(errors[k])
+        assert exponent.std_error == pytest.approx(errors[3 + k])
+        half = stats.t.ppf(0.975, 5) * errors[3 + k]
+        assert (exponent.low, exponent.high) == pytest.approx(
+            (beta[3 + k] - half, beta[3 + k] + half)
+        )
+        pair = np.ix_([k, 3 + k], [k, 3 + k])
+        at = np.array([1.0, np.log(20.0)])
+        band = fit.predict(x=20.0, task=task)
+        factor = np.exp(stats.t.ppf(0.975, 5) * np.sqrt(at @ covariance[pair] @ at))
+        assert band.high / band.value == pytest.approx(factor, rel=1e-5)
+    variation = sum(
+        weights[member == t]
+        @ (
+            np.log(y)[member == t]
+            - np.average(np.log(y)[member == t], weights=weights[member == t])
+        )
+        ** 2
+        for t in range(3)
+    )
+    assert fit.r2_log == pytest.approx(1 - weights @ residual**2 / variation)
+    assert fit.verdict is Verdict.TOO_FEW_LEVELS
+    assert fit.reason.startswith("c: 2 distinct level(s)")
+
+
+def test_tasks_far_apart_vary_little_within_themselves():
+    """The spread within tasks is a small share of that over all points, and still tells the slope."""
+    x = np.concatenate([[1.0, 1.02, 1.05], [1e4, 1.02e4, 1.05e4]])
+    y = np.repeat([3.0, 700.0], 3) * x**-0.6
+    fit = fit_power_law(y, x=x, tasks=list("aaabbb"))
+    assert fit.parameters["x_exponent"].value == pytest.approx(-0.6, rel=1e-9)
+    assert fit.parameters["coefficient[b]"].value == pytest.approx(700.0, rel=1e-9)
+
+
+def test_exponents_of_several_axes_match_lstsq():
+    rng = np.random.default_rng(9)
+    axes: dict[str, Any] = {
+        name: np.exp(rng.normal(size=12)) for name in ("width", "depth", "batch")
+    }
+    y = 5.0 * axes["width"] ** -0.5 * axes["depth"] ** 0.3 * np.exp(0.1 * rng.normal(size=12))
+    fit = fit_power_law(y, **axes)
+    design = np.column_stack([np.ones(12), *(np.log(v) for v in axes.values())])
+    beta, squares, *_ = np.linalg.lstsq(design, np.log(y), rcond=None)
+    assert fit.law.exponent == pytest.approx(beta[1:])
+    assert fit.parameters["coefficient"].value == pytest.approx(np.exp(beta[0]))
+    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * squares[0] / 8)
+    found = [fit.parameters[f"{name}_exponent"].std_error for name in axes]
+    assert found == pytest.approx(errors[1:])
+    held = fit.law.hold(depth=2.0, batch=3.0)
+    assert held(width=7.0) == pytest.approx(fit.predict(width=7.0, depth=2.0, batch=3.0).value)
+
+
+def test_axes_that_nearly_move_together_are_told_apart_and_those_that_do_are_refused():
+    rng = np.random.default_rng(3)
+    width = np.exp(rng.normal(size=20))
+    params = width**2 * np.exp(0.001 * rng.normal(size=20))
+    fit = fit_power_law(3 * width**-0.5 * params**0.2, width=width, params=params)
+    assert fit.law.exponent == pytest.approx([-0.5, 0.2], rel=1e-6)
+    with pytest.raises(ValueError, match="two distinct width and params that vary against each"):
+        fit_power_law(width, width=width, params=3 * width**2)
 
 
 def test_bootstraps_with_holes_equal_single_fits():

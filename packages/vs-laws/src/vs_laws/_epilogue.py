@@ -24,18 +24,15 @@ def finish(
     """Return the fit with residuals, R², ranges and verdicts: what every fit has in common."""
     used = w > 0
     log_y = np.log(np.where(used, y, 1.0))
-    residuals = np.where(used, log_y - np.log(at_points(law, where)), np.nan)
-    mass = np.maximum(w @ where.one_hot, 1e-300)
-    mean = ((w * log_y) @ where.one_hot / mass)[where.member]
-    variation = float(w @ (log_y - mean) ** 2)
-    explained = float(w @ np.nan_to_num(residuals) ** 2)
+    with np.errstate(divide="ignore"):  # a fit that underflows to 0
+        residuals = np.where(used, log_y - np.log(at_points(law, where)), np.nan)
     judgements, overall = judged
     return Fit(
         law=law,
         draws=drawn,
         parameters=parameters,
         n=int(used.sum()),
-        r2_log=1.0 - explained / variation if variation > 0 else float("nan"),
+        r2_log=r2_within(where, log_y, np.where(used, residuals, 0.0), w),
         residuals=residuals,
         verdict=overall.verdict,
         reason=overall.reason,
@@ -47,6 +44,14 @@ def finish(
         tasks=where.tasks,
         **more,
     )
+
+
+def r2_within(where: Points, log_y: Floats, residuals: Floats, w: Floats) -> float:
+    """Return R² of log y (n,) within tasks; NaN where it does not vary."""
+    mass = np.maximum(w @ where.one_hot, 1e-300)
+    mean = ((w * log_y) @ where.one_hot / mass)[where.member]
+    variation = float(w @ (log_y - mean) ** 2)
+    return 1.0 - float(w @ residuals**2) / variation if variation > 0 else float("nan")
 
 
 def at_points(law: Law, where: Points) -> Floats:

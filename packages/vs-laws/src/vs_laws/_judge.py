@@ -93,21 +93,19 @@ def slope_estimates(
     columns, one_hot = np.log(points.x), points.one_hot
     with np.errstate(invalid="ignore", divide="ignore"):
         centre = regress(columns, np.log(y)[None], weights, one_hot)
+        slope = centre.slope[0, 0]
         if draws is not None:
-            several = regress(columns, np.log(draws), weights, one_hot).slope
-            return [
-                Estimate.from_draws(centre.slope[0, k], several[:, k])
-                for k in range(len(points.axes))
-            ]
-        residual = np.log(y) - centre.intercept[0, points.member] - columns @ centre.slope[0]
+            several = regress(columns, np.log(draws), weights, one_hot).slope[:, 0]
+            return [Estimate.from_draws(slope[k], several[:, k]) for k in range(len(points.axes))]
+        residual = np.log(y) - centre.intercept[0, points.member] - columns @ slope
     used = weights > 0
     dof = float(used.sum() - len(points.axes) - points.count)
     noise = np.sum(weights[used] * residual[used] ** 2) / dof if dof > 0 else np.nan
     with np.errstate(invalid="ignore"):
-        error = np.sqrt(noise * np.diag(centre.inverse[0]))
+        error = np.sqrt(noise * np.diag(centre.inverse[0, 0]))
     return [
         Estimate.from_error(float(s), float(e), dof, log=False)
-        for s, e in zip(centre.slope[0], error, strict=True)
+        for s, e in zip(slope, error, strict=True)
     ]
 
 

@@ -21,10 +21,10 @@ _EXACT = 1e-28  # mean square residual, in units of y, that is nothing but round
 
 @dataclass(frozen=True)
 class Problem:
-    """B data sets on shared points. Parameters theta: (1 + K) per task, task by task, then K exponents.
+    """B data sets. Parameters theta: (1 + K) per task, task by task, then K exponents.
 
     Attributes:
-        x: (n, K) logarithms of the axes above their task's least.
+        x: (B, n, K) logarithms of the axes above their task's least, or (1, n, K) shared by all.
         member: (n,) task of each point, 0 … T−1.
         tasks: T.
         y: (B, n) log y or y, units taken out.
@@ -33,6 +33,8 @@ class Problem:
         product: product form, else additive.
         low: (T·(1 + K) + K,) lower bounds of theta.
         high: upper bounds.
+        delta: (B,) size beyond which a residual r counts as 2·delta·|r| − delta² (Huber); None for
+            least squares.
     """
 
     x: Floats
@@ -44,15 +46,18 @@ class Problem:
     product: bool
     low: Floats
     high: Floats
+    delta: Floats | None = None
 
     @property
     def axes(self) -> int:
         """K."""
-        return self.x.shape[1]
+        return self.x.shape[-1]
 
     def rows(self, index: NDArray[np.int64]) -> "Problem":
         """Return the same with the data sets at ``index``."""
-        return replace(self, y=self.y[index], weights=self.weights[index])
+        x = self.x if len(self.x) == 1 else self.x[index]
+        delta = None if self.delta is None else self.delta[index]
+        return replace(self, x=x, y=self.y[index], weights=self.weights[index], delta=delta)
 
 
 def model(problem: Problem, theta: Floats) -> Floats:
@@ -75,10 +80,20 @@ def residuals(problem: Problem, theta: Floats) -> Floats:
 
 
 def objective(problem: Problem, theta: Floats) -> Floats:
-    """Return the weighted mean squared residual (R,); inf where the model has no logarithm."""
+    """Return the weighted mean squared (or Huber) residual (R,); inf without a logarithm."""
     r = np.where(problem.weights > 0, residuals(problem, theta), 0.0)
-    value = np.einsum("rn,rn,rn->r", problem.weights, r, r)
+    inside = r if problem.delta is None else np.clip(r, *_ends(problem.delta))
+    with np.errstate(invalid="ignore"):  # an infinite residual
+        value = np.einsum("rn,rn,rn->r", problem.weights, inside, 2.0 * r - inside)
     return np.where(np.isnan(value), np.inf, value)
+
+
+def softened(problem: Problem, residual: Floats) -> Floats:
+    """Return the weights (R, n) that turn a Huber loss into squares, w·min(1, delta/|r|) (Huber 1964)."""
+    if problem.delta is None:
+        return problem.weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return problem.weights / np.fmax(np.abs(residual) / problem.delta[:, None], 1.0)
 
 
 def polish(
@@ -93,10 +108,11 @@ def polish(
     damping = np.full(len(theta), caution)
     active = np.arange(len(theta))
     every = np.arange(theta.shape[1])
+    part = problem
     for _ in range(iterations):
         if active.size == 0:
             break
-        part, here = problem.rows(active), theta[active]
+        here = theta[active]
         gradient, hessian, scale = _derivatives(part, here)
         held = ((here <= low) & (gradient >= 0)) | ((here >= high) & (gradient <= 0))
         gradient = np.where(held, 0.0, gradient)
@@ -114,8 +130,14 @@ def polish(
         # nearly undamped, Newton's own estimate of what is left to gain is below rounding
         gain = -np.sum(gradient * step, axis=1)
         done |= (gain <= _GAIN * value[active]) & (damping[active] < 1e-3)
-        active = active[~done]
+        if done.any():
+            active = active[~done]
+            part = problem.rows(active)
     return theta, value
+
+
+def _ends(delta: Floats) -> tuple[Floats, Floats]:
+    return -delta[:, None], delta[:, None]
 
 
 def _local(problem: Problem, theta: Floats) -> Floats:
@@ -126,7 +148,7 @@ def _local(problem: Problem, theta: Floats) -> Floats:
 
 def _powers(problem: Problem, theta: Floats) -> list[Floats]:
     exponents = theta[:, -problem.axes :]
-    return [np.exp(-exponents[:, k : k + 1] * problem.x[:, k]) for k in range(problem.axes)]
+    return [np.exp(-exponents[:, k : k + 1] * problem.x[..., k]) for k in range(problem.axes)]
 
 
 type _Second = dict[tuple[int, int], Floats]
@@ -137,25 +159,29 @@ def _derivatives(problem: Problem, theta: Floats) -> tuple[Floats, Floats, Float
     local, u = _local(problem, theta), _powers(problem, theta)
     f, first, second = (_product if problem.product else _sum)(problem, local, u)
     weights = problem.weights
+    residual = problem.y - (np.log(f) if problem.log else f)
+    soft = softened(problem, residual)
+    pull = soft * residual
+    stiff = weights if problem.delta is None else np.where(soft < weights, 0.0, weights)
     if problem.log:  # d log f = df/f, d² log f = d²f/f − (df/f)²
         first = first / f[:, None]
-        pull = weights * (problem.y - np.log(f))
-        stiff, bend_weight = weights + pull, pull / f
+        stiff, bend_weight = stiff + pull, pull / f
     else:
-        pull = weights * (problem.y - f)
-        stiff, bend_weight = weights, pull
+        bend_weight = pull
     size = 1 + 2 * problem.axes
     bend = np.zeros((len(theta), size, size, problem.tasks))
     one_hot = np.equal.outer(problem.member, np.arange(problem.tasks)).astype(float)
-    for (i, j), term in second.items():
-        bend[:, i, j] = bend[:, j, i] = (bend_weight * term) @ one_hot
+    i, j = np.transpose(list(second))
+    terms = np.stack(list(second.values()), axis=1) * bend_weight[:, None]
+    bend[:, i, j] = bend[:, j, i] = terms @ one_hot
     if problem.tasks == 1:
         jacobian, twist = first, bend[..., 0]
     else:
         jacobian, twist = _spread(first, one_hot, problem.axes), _assemble(bend, problem.axes)
     gradient = -(jacobian @ pull[..., None])[..., 0]
     hessian = (jacobian * stiff[:, None]) @ jacobian.transpose(0, 2, 1) - twist
-    scale = np.sum(weights[:, None] * jacobian**2, axis=2)
+    # of the softened squares, which never vanish
+    scale = np.sum(soft[:, None] * jacobian**2, axis=2)
     return gradient, hessian, scale
 
 
@@ -165,12 +191,12 @@ def _sum(problem: Problem, local: Floats, u: list[Floats]) -> tuple[Floats, Floa
     f, first = local[..., 0], [np.ones_like(u[0])]
     slopes, second = [], {}
     for k in range(K):
-        a, xu = local[..., 1 + k], problem.x[:, k] * u[k]
+        a, xu = local[..., 1 + k], problem.x[..., k] * u[k]
         f = f + a * u[k]
         first.append(u[k])
         slopes.append(-a * xu)
         second[1 + k, 1 + K + k] = -xu
-        second[1 + K + k, 1 + K + k] = a * problem.x[:, k] * xu
+        second[1 + K + k, 1 + K + k] = a * problem.x[..., k] * xu
     return f, np.stack([*first, *slopes], axis=1), second
 
 
@@ -181,9 +207,9 @@ def _product(problem: Problem, local: Floats, u: list[Floats]) -> tuple[Floats, 
     # each factor g_k with its derivatives by z_k, by α_k, twice by α_k, and by both
     factors = []
     for k in range(K):
-        z, xu = local[..., 1 + k], problem.x[:, k] * u[k]
+        z, xu = local[..., 1 + k], problem.x[..., k] * u[k]
         rest = 1.0 - z
-        factors.append((z + rest * u[k], 1.0 - u[k], -rest * xu, rest * problem.x[:, k] * xu, xu))
+        factors.append((z + rest * u[k], 1.0 - u[k], -rest * xu, rest * problem.x[..., k] * xu, xu))
 
     def times(**at: int) -> Floats:
         """Return Π_k g_k with the derivative numbered ``at`` taken of some factors."""

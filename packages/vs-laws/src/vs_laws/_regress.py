@@ -15,10 +15,12 @@ _SPREAD = 1e-20  # share of a column's spread over all points below which it doe
 class Regression:
     """Least squares of ``log y = intercept[task] + columns · slope``, for B rows.
 
+    Slopes are those of all tasks, G = 1, or of each, G = T.
+
     Attributes:
         intercept: (B, T) at columns = 0; NaN where a task has no point.
-        slope: (B, P); NaN where the columns are collinear within the tasks.
-        inverse: (B, P, P) of the weighted normal matrix of the columns within tasks.
+        slope: (B, G, P); NaN where the columns are collinear within the tasks.
+        inverse: (B, G, P, P) of the weighted normal matrix of the columns within tasks.
         mean: (B, T, P) weighted mean of the columns of each task.
         mass: (B, T) weights.
     """
@@ -30,7 +32,9 @@ class Regression:
     mass: Floats
 
 
-def regress(columns: Floats, log_y: Floats, weights: Floats, one_hot: Floats) -> Regression:
+def regress(
+    columns: Floats, log_y: Floats, weights: Floats, one_hot: Floats, *, shared: bool = True
+) -> Regression:
     """Fit every row by weighted least squares; the intercepts are taken out first.
 
     Args:
@@ -38,6 +42,7 @@ def regress(columns: Floats, log_y: Floats, weights: Floats, one_hot: Floats) ->
         log_y: (B, n); NaN or infinite where missing.
         weights: (n,) or (B, n), non-negative.
         one_hot: (n, T) membership in tasks.
+        shared: one slope for all tasks, or one for each.
     """
     rows = np.broadcast_to(columns, (len(log_y), *columns.shape[-2:]))
     known = np.isfinite(log_y) & (weights > 0) & np.isfinite(rows).all(axis=-1)
@@ -51,22 +56,27 @@ def regress(columns: Floats, log_y: Floats, weights: Floats, one_hot: Floats) ->
     # per point: its task's mean (0 where the task is empty, its weight is 0 there anyway)
     centred = rows - np.einsum("nt,btp->bnp", one_hot, np.nan_to_num(mean))
     y = y - np.nan_to_num(mean_y) @ one_hot.T
-    root = np.sqrt(w)[..., None]
-    gram = np.einsum("bnp,bnq->bpq", centred * root, centred * root)
-    right = np.einsum("bnp,bn->bp", centred * root**2, y)
-    slope, inverse = _solve(gram, right, columns, weights)
-    intercept = mean_y - np.einsum("btp,bp->bt", mean, slope)
+    heavy = centred * w[..., None]
+    pools = np.ones((len(one_hot), 1)) if shared else one_hot
+    gram = np.einsum("bnp,bnq,ng->bgpq", heavy, centred, pools)
+    right = np.einsum("bnp,bn,ng->bgp", heavy, y, pools)
+    flat = np.where(np.isfinite(columns), columns, 0.0).reshape(-1, columns.shape[-1])
+    total = np.sum(np.atleast_2d(weights).max(axis=0)) * np.ptp(flat, axis=0) ** 2 / 12.0
+    count = columns.shape[-1]
+    least = _SPREAD * (total + 1e-300)
+    slope, inverse = _solve(gram.reshape(-1, count, count), right.reshape(-1, count), least)
+    slope, inverse = slope.reshape(right.shape), inverse.reshape(gram.shape)
+    intercept = mean_y - np.sum(mean * slope, axis=-1)
     return Regression(intercept, slope, inverse, mean, mass)
 
 
-def _solve(gram: Floats, right: Floats, columns: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Slopes (B, P) and inverse normal matrices; NaN where a column does not vary or is redundant."""
+def _solve(gram: Floats, right: Floats, least: Floats) -> tuple[Floats, Floats]:
+    """Return slopes (B, P) and inverse normal matrices.
+
+    NaN where a column's spread is not above ``least``, or a column is redundant.
+    """
     size = np.sqrt(np.einsum("bpp->bp", gram))
-    flat = np.where(np.isfinite(columns), columns, 0.0).reshape(-1, columns.shape[-1])
-    total = np.sum(np.broadcast_to(weights, gram.shape[:1] + weights.shape[-1:]).max(axis=0)) * (
-        np.ptp(flat, axis=0) ** 2 / 12.0 + 1e-300
-    )
-    varies = (size**2 > _SPREAD * total).all(axis=1)
+    varies = (size**2 > least).all(axis=1)
     scale = np.where(varies[:, None], size, 1.0)
     correlation = gram / (scale[:, :, None] * scale[:, None, :])
     unit = np.eye(gram.shape[-1])

@@ -83,8 +83,11 @@ def fit_batch_size(
             f"distinct {second}; got {int(used.sum())}, {distinct[0]} and {distinct[1]}"
         )
     rows = bootstrap_rows("draws", draws, len(y))
-    powers: tuple[BatchForm, ...] = ("sigma", "power")
-    fits = {name: _power(name, where, y, rows, weights) for name in powers}
+    power = _power(where, y, rows, weights)
+    fits: dict[BatchForm, Fit] = {
+        "sigma": _first_axis(where, y, rows, weights, power),
+        "power": power,
+    }
     losses: dict[BatchForm, float] = {name: fit.loss for name, fit in fits.items()}
     losses["asymptote"] = float(_solve(where, y[None], w)[1][0])
     scores = {name: _aicc(losses[name], int(used.sum()), name) for name in _PARAMETERS}
@@ -97,7 +100,7 @@ def fit_batch_size(
         reason = None if form else _unlocated(fit)
         if reason is None:
             return replace(fit, notes=notes)
-        chosen = min(powers, key=lambda name: scores[name])
+        chosen = min(fits, key=lambda name: scores[name])
         notes += (f"no asymptote in {where.axes[1]}: {reason}",)
     elif form is None:
         notes += (
@@ -107,34 +110,34 @@ def fit_batch_size(
     return replace(fits[chosen], notes=notes)
 
 
-def _power(
-    form: BatchForm,
-    where: Points,
-    y: Floats,
-    draws: Floats | None,
-    weights: ArrayLike | None,
-) -> Fit:
-    """Fit a power law of the first axis, or of both."""
-    first, second = where.axes
-    axes: dict[str, Any] = where.places if form == "power" else {first: where.places[first]}
+def _power(where: Points, y: Floats, draws: Floats | None, weights: ArrayLike | None) -> Fit:
+    """Fit a power law of both axes."""
+    axes: dict[str, Any] = where.places
     fit = fit_power_law(y, weights=weights, draws=draws, **axes)
-    if form == "power":
-        return replace(
-            fit, form=form, formula=f"B = coefficient * {first}^exponent * {second}^exponent"
-        )
-    low, high = (float(e(where.x[np.isfinite(y), 1])) for e in (np.min, np.max))
-    padded = _without(fit.law, where)
+    first, second = where.axes
+    return replace(
+        fit, form="power", formula=f"B = coefficient * {first}^exponent * {second}^exponent"
+    )
+
+
+def _first_axis(
+    where: Points, y: Floats, draws: Floats | None, weights: ArrayLike | None, power: Fit
+) -> Fit:
+    """Fit a power law of the first axis; its verdict is that with the second one controlled for."""
+    first, second = where.axes
+    one: dict[str, Any] = {first: where.places[first]}
+    fit = fit_power_law(y, weights=weights, draws=draws, **one)
+    own = power.judgements[first]
     return replace(
         fit,
-        form=form,
+        form="sigma",
         formula=f"B = coefficient * {first}^exponent",
-        law=padded,
+        law=_without(fit.law, where),
         draws=None if fit.draws is None else _without(fit.draws, where),
-        judgements={
-            **fit.judgements,
-            second: Judgement(Verdict.FLAT, f"{second} is not in this form"),
-        },
-        ranges={**fit.ranges, second: (low, high)},
+        verdict=own.verdict,
+        reason=own.reason,
+        judgements={first: own, second: Judgement(Verdict.FLAT, f"{second} is not in this form")},
+        ranges=power.ranges,
         covariance=None if fit.covariance is None else np.pad(fit.covariance, ((0, 1), (0, 1))),
     )
 
@@ -223,7 +226,7 @@ def _optimum(x: Floats, y: Floats, w: Floats) -> Floats:
     top = np.exp(-s_mean[row, cell] - slope * (w @ first / mass[:, 0])[row])  # units taken out
     start = np.column_stack([top, np.zeros(row.size), _SHARES[j], -slope, _EXPONENTS[i]])
     one = np.zeros(len(x), int)  # a single task
-    problem = Problem(x, one, 1, target - t_mean, w / mass, True, True, _LOW, _HIGH)
+    problem = Problem(x[None], one, 1, target - t_mean, w / mass, True, True, _LOW, _HIGH)
     theta, reached = polish(problem.rows(row), start, iterations=300)
     order = np.lexsort((reached, row))
     best = theta[order[np.unique(row[order], return_index=True)[1]]]

@@ -168,7 +168,7 @@ def _path_law(x: str, y: str, optimum: Allocation, used: NDArray[np.bool_]) -> F
         note = f"{lost} of {len(log_x)} bootstraps had fewer than two optima"
         fit = replace(
             fit,
-            draws=PowerLaw(top, found.slope[:, None], axes=(x,)),
+            draws=PowerLaw(top, found.slope, axes=(x,)),
             covariance=None,
             dof=0.0,
             parameters={

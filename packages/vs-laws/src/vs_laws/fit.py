@@ -45,8 +45,7 @@ def fit_data_law(
     The papers' form is ``"additive"``, a floor and one falling term per axis, all ≥ 0: over σ it is
     eq. 4.1 of arXiv:2502.04327, over σ and N the D_J(σ, N) of arXiv:2508.14881; `FORMS` lists the
     rivals. Exponents are searched in [0.01, 10], densely, so that least squares reach the global
-    optimum of that box in all but a few of a thousand noisy data sets (`vs_laws._search`); under a
-    Huber loss the optimum is a local one.
+    optimum of that box in all but a few of a thousand noisy data sets (`vs_laws._search`).
 
     Args:
         y: (n,) values, e.g. env steps to a level; NaN or inf (censored) points are left out, with a
@@ -60,9 +59,9 @@ def fit_data_law(
             shape by the papers' ``"median"`` normalisation (likewise complete); or ``"nothing"``.
         scales: (T,) medians for ``share="median"``; by default those of y.
         weights: (n,) non-negative.
-        draws: (S, n) bootstraps of y; non-finite entries are left out of their bootstrap only.
-            Intervals are percentiles over them; without them Student's t (tasks that share exponents
-            have none).
+        draws: (S, n) bootstraps of y; non-finite entries are left out of their bootstrap only, points
+            that y lacks of all of them. Intervals are percentiles over them; without them Student's t
+            (tasks that share exponents have none).
         **axes: places by name, each (n,) and positive, e.g. ``sigma=…, critic_params=…``; None is
             left out.
 
@@ -166,19 +165,21 @@ class _Problem:
         notes: tuple[str, ...],
     ) -> Fit:
         """Fit one law, or one whose exponents tasks share, with all that belongs to a `Fit`."""
+        used = np.isfinite(y) & (w > 0)
+        w = np.where(used, w, 0.0)
         laws, losses = self.rows(where, y[None], w)
         axes = len(where.axes)
         if np.isnan(losses[0]):
+            needs = f"three distinct places on {' and '.join(where.axes)}"
+            if where.count > 1:
+                needs = "three points of each task"
             raise ValueError(
                 f"the {self.form.name} form has {self.form.parameters(axes)} parameters and needs at "
-                "least as many points with y known, and three distinct places on "
-                f"{' and '.join(where.axes)}"
+                f"least as many points with y known, and {needs}"
             )
         law = laws.at(0) if where.tasks else laws.at((0, 0))
         if self.form.name == "nearest":
             law = laws.at(0)
-        used = np.isfinite(y) & (w > 0)
-        w = np.where(used, w, 0.0)
         drawn = None
         if draws is not None:
             drawn, lost = self.rows(where, draws, w)
@@ -224,6 +225,8 @@ def _checked(form: str, loss: str, huber: float | None, share: str | None) -> Fo
         )
     if share == "exponents" and not found.shares:
         raise ValueError(f"the {form} form has no exponents that tasks could share")
+    if share is not None and found.parameters(1) == 0:
+        raise ValueError(f"the {form} form takes one task at a time")
     if share == "shape" and loss != "log":
         raise ValueError("share='shape' needs loss='log', where a task's scale is an intercept")
     return found

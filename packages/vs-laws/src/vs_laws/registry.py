@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vs_laws._lattice import Shape
 from vs_laws._points import Points
 from vs_laws._regress import design, regress
-from vs_laws._search import Shape
 from vs_laws._search import solve as search
 from vs_laws.forms import DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.law import Floats, Law
@@ -142,7 +142,7 @@ def _regression(*, quadratic: bool) -> Solver:
         log_y = np.log(np.where(weights > 0, y, 1.0))
         found = regress(columns, log_y, weights, points.one_hot)
         good = enough(points, weights, columns.shape[1] + 1)
-        slope = np.where(good[:, None], found.slope, np.nan)
+        slope = np.where(good[:, None], found.slope[:, 0], np.nan)
         residual = log_y - found.intercept[:, :1] - slope @ columns.T
         with np.errstate(divide="ignore", invalid="ignore"):
             loss = np.einsum("bn,bn,bn->b", weights, residual, residual) / weights.sum(axis=1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vs_laws._epilogue import r2_within
 from vs_laws._points import Points
 from vs_laws.law import Floats, Law, stack
 from vs_laws.result import Estimate, Fit
@@ -55,7 +56,10 @@ def nothing(
     notes: tuple[str, ...],
     fit_one: FitOne,
 ) -> Fit:
-    """Fit each task alone; the verdict is that of the first task that fails a rule."""
+    """Fit each task alone; the verdict is that of the first task that fails a rule.
+
+    Intervals of predictions take the degrees of freedom of the task that has fewest.
+    """
     alone = []
     for t, name in enumerate(where.tasks):
         here = where.member == t
@@ -70,7 +74,7 @@ def nothing(
     for t, fit in enumerate(alone):
         residuals[where.member == t] = fit.residuals
     known = np.isfinite(residuals)
-    spread = [np.sum(w[where.member == t]) for t in range(where.count)]
+    mass = np.where(known, w, 0.0)
     return replace(
         first,
         law=_per_task([fit.law for fit in alone], 0),
@@ -80,9 +84,9 @@ def nothing(
             for name, fit in zip(where.tasks, alone, strict=True)
             for key, estimate in fit.parameters.items()
         },
-        loss=float(np.average([fit.loss for fit in alone], weights=spread)),
+        loss=float(np.average([fit.loss for fit in alone], weights=mass @ where.one_hot)),
         n=sum(used),
-        r2_log=_within(np.log(np.where(known, y, 1.0)), residuals, known, where),
+        r2_log=r2_within(where, np.log(np.where(known, y, 1.0)), np.nan_to_num(residuals), mass),
         residuals=residuals,
         verdict=alone[failing].verdict,
         reason=f"{where.tasks[failing]}: {alone[failing].reason}",
@@ -188,7 +192,7 @@ def shape(
         parameters=parameters,
         loss_name=f"{fit.loss_name} of the shared curve",
         n=int(table.size),
-        r2_log=_within(np.log(y), residuals, np.ones(len(y), bool), where),
+        r2_log=r2_within(where, np.log(y), residuals, np.ones(len(y))),
         residuals=residuals,
         tasks=where.tasks,
         covariance=None
@@ -240,13 +244,3 @@ def _per_task(laws: list[Law], axis: int) -> Law:
         joined = stack(laws, join=0)
         return joined.at((slice(None), None))
     return stack([law.at((slice(None), None)) for law in laws], join=1)
-
-
-def _within(log_y: Floats, residuals: Floats, known: np.ndarray, where: Points) -> float:
-    """Return R² within tasks."""
-    variation = 0.0
-    for t in range(where.count):
-        own = log_y[known & (where.member == t)]
-        variation += float(np.sum((own - own.mean()) ** 2)) if own.size else 0.0
-    explained = float(np.sum(residuals[known] ** 2))
-    return 1.0 - explained / variation if variation > 0 else float("nan")
