@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import vs_isotonic as iso
+import vs_laws as laws
 from sklearn.isotonic import IsotonicRegression
 from vs_analyze import Settings, analyze, load_runs
 from vs_logging import scan
@@ -17,7 +18,7 @@ TASKS = ("cartpole-balance", "cartpole-swingup")
 
 
 def configurations(table: pl.DataFrame) -> set[tuple[object, ...]]:
-    """What was run, each with its seeds and its last env step."""
+    """The runs, each with its seeds and its last env step."""
     grouped = table.group_by(
         "env", "utd", "batch_size", "learning_rate", "critic_width", maintain_order=True
     ).agg(pl.col("seed").unique().sort().implode().first(), pl.col("env_step").max())
@@ -48,6 +49,21 @@ def test_every_configuration_of_the_spec_ran_to_its_end(spec, tables):
     found = [configurations(scan(table).collect()) for table in tables]
     assert set.union(*found) == wanted
     assert sum(len(part) for part in found) == len(wanted) in (48, 120)
+
+
+@pytest.mark.parametrize("form", ["floorless", "product", "log_linear", "log_quadratic"])
+def test_a_study_over_utd_takes_every_form(form):
+    settings = Settings(form=form, levels=(345.0, 460.0), bootstraps=20)
+    runs = load_runs(scan(CARTPOLE / "cartpole-balance-grid.parquet"), settings, source="balance")
+    study = analyze(runs, settings)
+    assert [entry.level for entry in study.data_fits] == [345.0, 460.0]
+    places = study.tasks[0].places["sigma"]
+    for index, entry in enumerate(study.data_fits):
+        law, loss = laws.solve_data_laws(study.tasks[0].data[:, index], form=form, sigma=places)
+        assert entry.fit.form == form
+        assert entry.fit.loss == pytest.approx(float(loss), rel=1e-9, abs=1e-20)
+        found = entry.fit.predict(sigma=3.0, task="cartpole-balance").value
+        assert found == pytest.approx(law(sigma=3.0).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["fitted", "baseline"])

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from vs_laws import Form, Law
+from vs_laws import Form, Law, Points
 from vs_laws.law import Floats, Numbers, per_axis
-from vs_laws.registry import Points
 
 
 @dataclass(frozen=True)

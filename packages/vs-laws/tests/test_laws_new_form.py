@@ -3,14 +3,14 @@
 import importlib.util
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from vs_laws import FORMS, Fit, Law, fit_data_law, register_form, solve_data_laws
+from vs_laws import FORMS, Fit, Form, Law, fit_data_law, register_form, solve_data_laws
 from vs_laws.verdict import Verdict
 
 FILE = Path(__file__).with_name("log_cross.py")
@@ -39,7 +39,7 @@ def truth(sigma, params):
 
 
 def test_it_is_one_file_of_about_forty_lines():
-    assert sum(bool(line.strip()) for line in FILE.read_text().splitlines()) == 35
+    assert sum(bool(line.strip()) for line in FILE.read_text().splitlines()) == 34
 
 
 def test_it_is_fitted_with_intervals_by_the_textbook(log_cross):
@@ -122,13 +122,68 @@ def test_what_it_cannot_do_is_one_sentence(log_cross):
         ({"huber": 0.1}, "the log_cross form has no Huber loss"),
         ({"loss": "plain"}, "the log_cross form is a regression of log y: use loss='log'"),
         ({"tasks": tasks}, "the log_cross form has no exponents that tasks could share"),
-        ({"tasks": tasks, "share": "shape"}, "tasks cannot share the shape of a LogCross"),
     ]
     for options, sentence in refused:
         with pytest.raises(ValueError, match=sentence):
             fit_data_law(D, form="log_cross", **options, **AT)
+    both: dict[str, Any] = {name: np.tile(places, 2) for name, places in AT.items()}
+    pair: dict[str, Any] = {"tasks": ["a"] * 20 + ["b"] * 20, "share": "shape", **both}
+    with pytest.raises(ValueError, match="tasks cannot share the shape of a LogCross"):
+        fit_data_law(np.tile(D, 2), form="log_cross", **pair)
     with pytest.raises(ValueError, match="a form called 'log_cross' is registered already"):
         register_form(replace(log_cross.FORM))
+
+
+@pytest.mark.parametrize("share", ["shape", "median"])
+def test_one_task_has_nothing_to_share(log_cross, share):
+    D = truth(SIGMA, PARAMS)
+    alone = fit_data_law(D, form="log_cross", **AT)
+    fit = fit_data_law(D, form="log_cross", tasks=["a"] * 20, share=share, **AT).of("a")
+    for name, estimate in alone.parameters.items():
+        assert fit.parameters[name].value == pytest.approx(estimate.value, rel=1e-12)
+
+
+@dataclass(frozen=True)
+class Decay(Law):
+    """``D = size·exp(−rate·x)``: the scale has a name of its own."""
+
+    size: Any
+    rate: Any
+
+    scaling = ("size",)
+
+    def value(self, *x):
+        """Return D over one axis."""
+        return self.size * np.exp(-self.rate * x[0])
+
+
+def decay(points, y, _weights, _log, _huber):
+    """Fit complete rows of log D by a straight line."""
+    rate, top = np.polyfit(points.x[:, 0], np.log(y).T, 1)
+    gap = np.log(y) - top[:, None] - rate[:, None] * points.x[:, 0]
+    law = Decay(np.exp(top)[:, None], -rate[:, None], axes=points.axes)
+    return law, np.mean(gap**2, axis=1)
+
+
+@pytest.fixture
+def registered_decay():
+    register_form(Form(name="decay", formula=str, solve=decay, parameters=lambda _axes: 2))
+    yield
+    del FORMS["decay"]
+
+
+@pytest.mark.usefixtures("registered_decay")
+@pytest.mark.parametrize("share", ["shape", "median"])
+def test_tasks_share_the_shape_of_a_law_that_says_which_fields_scale(share):
+    x = np.array([1.0, 2, 3, 5])
+    sizes = {"a": 3.0, "b": 70.0}
+    D = np.concatenate([size * np.exp(-0.4 * x) for size in sizes.values()])
+    tasks = [task for task in sizes for _ in x]
+    fit = fit_data_law(D, form="decay", tasks=tasks, share=share, x=np.tile(x, 2))
+    assert fit.parameters["rate"].value == pytest.approx(0.4, rel=1e-9)
+    for task, size in sizes.items():
+        assert fit.parameters[f"size[{task}]"].value == pytest.approx(size, rel=1e-9)
+        assert fit.of(task).predict(x=4.0).value == pytest.approx(size * np.exp(-1.6), rel=1e-9)
 
 
 def test_it_is_gone_afterwards():

@@ -1,7 +1,8 @@
 """From learning curves to laws, recommendations, held-out checks and a report."""
 
 from vs_analyze.analysis import analyze
-from vs_analyze.evaluate import Evaluation, evaluate, held_out_runs
+from vs_analyze.checks import Evaluation
+from vs_analyze.evaluate import evaluate, held_out_runs
 from vs_analyze.findings import Findings, find
 from vs_analyze.forecast import compare, forecast
 from vs_analyze.laws_file import TaskLaws, read_laws

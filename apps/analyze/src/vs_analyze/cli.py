@@ -19,7 +19,7 @@ from vs_analyze.findings import laws_document
 from vs_analyze.importing import import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
-from vs_analyze.runs import AnalysisError, Run, load_runs
+from vs_analyze.runs import Run, load_runs
 from vs_analyze.settings import Settings, published, published2
 from vs_analyze.show import fit_text, print_evaluations, print_findings
 from vs_analyze.study import BOTH, ONE, Study, pick
@@ -62,12 +62,12 @@ class Analysis:
     seed: int | None = None
     """Seed of the bootstrap [0]."""
     mean: Literal["geometric", "arithmetic"] | None = None
-    """How best batch sizes and learning rates are averaged over bootstraps [geometric]."""
+    """Mean of best batch sizes and learning rates over bootstraps [geometric]."""
     loss: Literal["log", "plain"] | None = None
     """Loss of the data law [log]."""
     form: str | None = None
-    """Form of the data law: additive, floorless, product, log_linear, or, over utd and width,
-    log_quadratic [additive, the papers']."""
+    """Form of the data law: additive, floorless, product, log_linear or log_quadratic (which several
+    tasks over utd cannot share) [additive, the papers']."""
     batch_size: Literal["law", "published"] | None = None
     """Batch size that FLOPs over two axes count: the law of the runs, or the published 256 [law]."""
     actor_params: int | None = None
@@ -109,7 +109,7 @@ class Import:
     out: Path
     """The .parquet file to write."""
     grammar: str = "auto"
-    """How a zip's members are named (qscaled, bro, simbav2, bro-ablations), or the format of a source
+    """Names of a zip's members (qscaled, bro, simbav2, bro-ablations), or the format of a source
     that could be several: zip, csv, tensorboard, wandb, sb3-evaluations, sb3-monitor, tensorboard-csv,
     jaxrl."""
     pattern: str | None = None
@@ -122,7 +122,7 @@ class Import:
     constants: dict[str, str] = field(default_factory=dict)
     """Run table columns that are the same for all rows, NAME VALUE pairs."""
     on_error: Literal["raise", "skip"] = "raise"
-    """Whether a bad member stops the import or is named and skipped."""
+    """Stop the import at a bad member, or name and skip it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Fit:
 
     analysis: OmitArgPrefixes[Analysis]
     out: Path = Path("laws.json")
-    """Where the laws go (schema: vs_analyze.laws_file)."""
+    """File of the laws (schema: vs_analyze.laws_file)."""
 
 
 @dataclass(frozen=True)
@@ -272,10 +272,6 @@ def _study(analysis: Analysis) -> Study:
         axes = infer_axes(runs)
         if analysis.axes:
             axes = BOTH if "params" in analysis.axes else ONE
-        if analysis.fitted and axes != ONE:
-            raise AnalysisError(
-                "--fitted is for a study over utd alone; give all runs as the table"
-            )
         fitted = _load(analysis.fitted, later)
         study = analyze(runs, later, fitted=fitted, axes=axes)
     sources = tuple(path.name for path in (*analysis.table, *analysis.fitted))

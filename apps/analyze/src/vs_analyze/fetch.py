@@ -285,7 +285,7 @@ class _Sink:
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a zip, None when its directory and every member's CRC are right."""
+    """Return the fault of a zip, None when its directory and every member's CRC are right."""
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()

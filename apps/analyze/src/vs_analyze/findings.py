@@ -7,7 +7,8 @@ from typing import Any
 
 import vs_laws as laws
 
-from vs_analyze.evaluate import Evaluation, evaluate
+from vs_analyze.checks import Evaluation
+from vs_analyze.evaluate import evaluate
 from vs_analyze.laws_file import SCHEMA, VERSION
 from vs_analyze.recommend import Question, Recommendation, recommend
 from vs_analyze.runs import AnalysisError, Run

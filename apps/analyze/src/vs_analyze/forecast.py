@@ -8,7 +8,7 @@ import numpy as np
 import vs_laws as laws
 from vs_laws import Estimate
 
-from vs_analyze.evaluate import Check
+from vs_analyze.checks import Check
 from vs_analyze.laws_file import TaskLaws
 from vs_analyze.measure import measure
 from vs_analyze.runs import AnalysisError, Run

@@ -1,4 +1,4 @@
-"""What an analysis assumes: levels, normalisation, bootstrap, loss; ours and the published preset."""
+"""Assumptions of an analysis: levels, normalisation, bootstrap, loss; ours and the published preset."""
 
 import csv
 import math
@@ -48,7 +48,7 @@ class Settings:
         level_ranges: lowest and highest level by env, for the study of two axes: `LEVELS_PER_TASK`
             levels, evenly spaced.
         last_steps: env step by env after which evaluations are left out; the others are kept whole.
-        form: form of the data law over two axes.
+        form: form of the data law.
         batch_size: what FLOPs over two axes count as the batch size: the law B*(σ, N) of the runs,
             or the 256 of paper 2's code.
         actor_params: parameters of the actor, counted in FLOPs over two axes; 0 leaves it out.

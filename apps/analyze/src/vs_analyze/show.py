@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from vs_analyze import tables
-from vs_analyze.evaluate import Evaluation
+from vs_analyze.checks import Evaluation
 from vs_analyze.findings import Findings
 from vs_analyze.study import Study
 

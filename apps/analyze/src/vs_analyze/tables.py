@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import vs_laws as laws
 
-from vs_analyze.evaluate import Evaluation
+from vs_analyze.checks import Evaluation
 from vs_analyze.findings import Findings
 from vs_analyze.study import ONE, Study, TaskStudy
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from vs_analyze import AnalysisError, Run, Settings, Study, analyze, compare, forecast, load_runs
+from vs_analyze.checks import Check
 from vs_analyze.drawing import second_process
-from vs_analyze.evaluate import Check
 from vs_analyze.forecast import Forecast, configuration, price_of_a_step
 from vs_analyze.report import write_report
 from vs_logging import scan

@@ -10,7 +10,7 @@ type FitOfRow = Callable[[int], tuple[Floats, Booleans | None]]
 
 
 def margins(length: int, mass: Floats, size: Floats, levels: Floats) -> Floats:
-    """How far two of the ``length`` sums must lie apart for rounding not to matter, ``(rows, J)``.
+    """Return the distance of two of the ``length`` sums at which rounding does not matter, ``(rows, J)``.
 
     Both the sums and the block means of the fit carry errors of O(length · eps) of the largest
     |value| ``size`` (or |level|) per unit of weight; ``mass`` is the weight of the whole row.

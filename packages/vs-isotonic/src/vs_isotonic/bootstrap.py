@@ -95,7 +95,7 @@ def bootstrap_crossings(
 
 
 def _complete_crossing_index(returns: Floats, counts: Integers, levels: Floats) -> Integers:
-    """What ``crossings`` finds in the mean curves, faster: cumulative sums of seeds, then means.
+    """Return the result of ``crossings`` on the mean curves, faster: cumulative sums of seeds, then means.
 
     Without holes the sum of a mean is the mean of the seeds' sums, so one cumulative sum of the
     seeds and a matrix product give S of all samples, and only at evaluations that can matter.

@@ -1,4 +1,4 @@
-"""What must be taken out of published curves before they are averaged."""
+"""Repairs of published curves before they are averaged."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from vs_isotonic._checks import Floats, Integers, as_floats, as_returns, as_step
 
 @dataclass(frozen=True)
 class DistinctSeeds:
-    """Which seed columns to keep; ``print`` it for the sentence to report.
+    """Seed columns to keep; ``print`` it for the sentence to report.
 
     Attributes:
         kept: indices of the columns to keep, increasing: ``returns[:, kept]``.

@@ -29,7 +29,7 @@ from vs_isotonic.regression import fit_row
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where curves reach levels; a curve that does not is right-censored, not missing.
+    """Env steps at which curves reach levels; a curve that does not is right-censored, not missing.
 
     Attributes:
         step: first env step at which the isotonic fit is ≥ the level, ``inf`` if it never is.

@@ -190,7 +190,7 @@ def _average(values: Floats, times: Floats) -> tuple[Floats, Floats]:
 
 
 class _Ends:
-    """Where the seeds end, and what the stopped ones go on with.
+    """Ends of the seeds, and the values that stopped ones go on with.
 
     Attributes:
         stopped: shape (S,), which seeds were stopped on success.

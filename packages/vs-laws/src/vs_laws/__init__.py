@@ -3,7 +3,7 @@
 from vs_laws import grid, sharing, td_error
 from vs_laws.allocate import Allocation, Where, allocate, contour
 from vs_laws.batch_size import fit_batch_size
-from vs_laws.best_level import best_level
+from vs_laws.best_level import BestLevel, best_level
 from vs_laws.budget import BudgetLaws, fit_budget_laws
 from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominated
 from vs_laws.fit import fit_data_law, solve_data_laws
@@ -11,7 +11,7 @@ from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw,
 from vs_laws.law import Law
 from vs_laws.one_axis import OneAxis, median_ratio, one_axis
 from vs_laws.power_law import fit_power_law
-from vs_laws.registry import FORMS, Form, register_form
+from vs_laws.registry import FORMS, Form, Points, register_form
 from vs_laws.result import Estimate, Fit
 from vs_laws.verdict import Verdict
 
@@ -20,6 +20,7 @@ __all__ = [
     "PUBLISHED_BATCH_SIZE",
     "Allocation",
     "BatchLaw",
+    "BestLevel",
     "BudgetLaws",
     "Cost",
     "DataLaw",
@@ -30,6 +31,7 @@ __all__ = [
     "LogQuadratic",
     "NearestRun",
     "OneAxis",
+    "Points",
     "PowerLaw",
     "ProductLaw",
     "Verdict",

@@ -1,4 +1,4 @@
-"""What belongs to every fit once its law is found: covariance, intervals, residuals, R², verdicts."""
+"""The parts of every fit once its law is found: covariance, intervals, residuals, R², verdicts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -103,12 +103,19 @@ def estimates_of(
     covariance: Floats | None,
     dof: float,
     tasks: tuple[str, ...],
+    *,
+    fixed: tuple[str, ...] = (),
 ) -> dict[str, Estimate]:
-    """Return the law's parameters and what derives from them, each with its interval."""
+    """Return the law's parameters and what derives from them, each with its interval.
+
+    Names that end in one of ``fixed`` are left out: the form does not estimate them.
+    """
     found: dict[str, Estimate] = {}
     several = {} if drawn is None else {**drawn.parameters(), **drawn.derived()}
     named = law.parameters()
     for name, values in {**named, **law.derived()}.items():
+        if name.endswith(fixed):
+            continue
         flat = np.reshape(values, -1)
         for t in range(1 if name.endswith("_exponent") or not tasks else flat.size):
             key = name if name.endswith("_exponent") or not tasks else f"{name}[{tasks[t]}]"

@@ -11,7 +11,7 @@ from vs_laws.law import Floats
 
 @dataclass(frozen=True)
 class Points:
-    """Where the data are.
+    """Places of the data.
 
     Attributes:
         axes: K names.

@@ -1,4 +1,4 @@
-"""Where to run: least C + δ·D, least C within a limit on D, least D within a limit on C, on K axes.
+"""Places to run: least C + δ·D, least C within a limit on D, least D within a limit on C, on K axes.
 
 Problems 3.1 and 3.2 of arXiv:2502.04327 (σ alone), and the budget optimum of arXiv:2508.14881 (σ and N).
 `vs_laws._solvers` has the mathematics.
@@ -19,7 +19,7 @@ from vs_laws.law import Floats
 from vs_laws.result import Estimate
 
 REACH = 1e4
-"""How far beyond the data, each way and on each axis, the laws are followed without a box."""
+"""Factor beyond the data, each way and on each axis, up to which laws are followed without a box."""
 
 _EDGE = 1e-9  # relative distance within which a place is at an edge
 
@@ -27,7 +27,7 @@ type Range = tuple[float, float]
 
 
 class Where(StrEnum):
-    """What determines the solution."""
+    """The thing that determines a solution."""
 
     INTERIOR = "interior"  # a stationary point inside the data on all axes
     CONSTRAINT = "constraint"  # inside the data, the limit is met with equality
@@ -86,7 +86,7 @@ class Allocation:
 
     @property
     def feasible(self) -> Bools:
-        """Whether the limit can be met (and the law is known)."""
+        """True where the limit can be met (and the law is known)."""
         return np.asarray(self.where != Where.INFEASIBLE)
 
     @property

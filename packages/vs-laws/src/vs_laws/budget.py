@@ -44,7 +44,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Growth:
-    """Which resource to grow next.
+    """The resource to grow next.
 
     Attributes:
         elasticities: by quantity, d log y / d log F along the path, with its interval.

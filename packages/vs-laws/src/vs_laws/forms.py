@@ -28,6 +28,7 @@ class PowerLaw(Law):
     exponent: Numbers = per_axis()
 
     signed = ("exponent",)
+    scaling = ("coefficient",)
 
     def value(self, *x: Floats) -> Floats:
         """Return the product of powers."""
@@ -59,6 +60,8 @@ class DataLaw(Law):
     d_min: Numbers
     amplitude: Numbers = per_axis()
     exponent: Numbers = per_axis()
+
+    scaling = ("d_min", "amplitude")
 
     def value(self, *x: Floats) -> Floats:
         """Return the floor plus one falling term per axis."""
@@ -111,6 +114,8 @@ class ProductLaw(Law):
     floor: Numbers = per_axis()
     exponent: Numbers = per_axis()
     origin: Numbers = per_axis(fitted=False)
+
+    scaling = ("top",)
 
     def value(self, *x: Floats) -> Floats:
         """Return the product of one falling factor per axis."""
@@ -170,26 +175,29 @@ class NearestRun(Law):
     """D of the run nearest in the logarithms of the axes, Euclidean: a baseline, not a law.
 
     Attributes:
-        data: (…, n) env steps of the runs; entries that are not finite are passed over.
+        data: (…, n) env steps of the runs, (…, 1, n) with a dimension for places; entries that are
+            not finite are passed over.
         places: (n, K) where the runs are.
     """
 
     data: Numbers = field(metadata={"shape": "points"})
     places: Numbers = constant()
 
+    scaling = ("data",)
+
     def value(self, *x: Floats) -> Floats:
-        """Return (…, *shape of x); equally near runs are averaged in log D."""
+        """Return D at x; equally near runs are averaged in log D."""
         at = np.stack(np.broadcast_arrays(*x), axis=-1)
-        flat = np.log(at.reshape(-1, 1, len(x)) / np.asarray(self.places))
-        distance = np.sqrt((flat**2).sum(axis=-1))
+        logs = np.log(at.reshape(-1, 1, len(x)) / np.asarray(self.places))
+        distance = np.sqrt((logs**2).sum(axis=-1))  # (places, n)
         steps = np.asarray(self.data)
-        known = np.isfinite(steps)[..., None, :]
+        known = np.isfinite(steps)
         away = np.where(known, distance, np.inf)
         near = known & (away <= away.min(axis=-1, keepdims=True) * (1.0 + 1e-9))
         count = near.sum(axis=-1)
-        total = np.sum(np.where(near, np.log(np.where(known, steps[..., None, :], 1.0)), 0.0), -1)
+        total = np.sum(np.where(near, np.log(np.where(known, steps, 1.0)), 0.0), axis=-1)
         mean = np.exp(total / np.maximum(count, 1))
-        return np.where(count > 0, mean, np.nan).reshape((*steps.shape[:-1], *at.shape[:-1]))
+        return np.where(count > 0, mean, np.nan).reshape((*count.shape[:-1], *at.shape[:-1]))
 
 
 @dataclass(frozen=True)
@@ -205,6 +213,7 @@ class BatchLaw(Law):
     rise: Numbers
 
     signed = ("power",)
+    scaling = ("coefficient",)
 
     def value(self, *x: Floats) -> Floats:
         """Return transitions per update."""

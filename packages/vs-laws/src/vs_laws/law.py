@@ -49,6 +49,8 @@ class Law:
     kinds: ClassVar[dict[str, type["Law"]]] = {}
     signed: ClassVar[tuple[str, ...]] = ()
     """Fields of either sign; the interval of any other parameter is symmetric on its logarithm."""
+    scaling: ClassVar[tuple[str, ...]] = ()
+    """Fields in proportion to the law's values; with them, tasks can share its shape."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

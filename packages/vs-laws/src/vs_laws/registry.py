@@ -19,7 +19,8 @@ from vs_laws.law import Floats, Law
 
 type Solver = Callable[[Points, Floats, Floats, bool, float | None], tuple[Law, Floats]]
 """(points, y (B, n) with NaN where missing, weights (B, n) with 0 there, log, huber) → law with fields
-(B, 1), or (B, T, 1) for several tasks, and the loss (B,); NaN where a row cannot be fitted."""
+(B, 1), or (B, T, 1) for several tasks, and the loss (B,); NaN where a row cannot be fitted. Of a
+`Points`, ``x`` (n, K), ``axes`` and ``places`` say where the data are, ``one_hot`` (n, T) of which task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,11 @@ class Form:
         formula: the law in words, given its axes.
         solve: fits many data sets at once.
         parameters: number of free parameters of one task over K axes.
-        shares: whether tasks can share its exponents.
+        shares: whether tasks can share its exponents; such a form takes a Huber loss, too.
         losses: residuals that it can be fitted by: of ``log`` D, or ``plain``.
         falls: whether D falls along every axis, so that a rise speaks against it.
         floor: name of the parameter that D cannot fall below; empty without.
+        fixed: endings of the names of parameters that the form does not estimate.
         levels: distinct places an axis must have for a verdict.
     """
 
@@ -46,6 +48,7 @@ class Form:
     losses: tuple[str, ...] = ("log",)
     falls: bool = False
     floor: str = ""
+    fixed: tuple[str, ...] = ()
     levels: int = 3
 
 
@@ -172,7 +175,8 @@ def _regression(*, quadratic: bool) -> Solver:
 def _nearest(
     points: Points, y: Floats, weights: Floats, _log: bool, _huber: float | None
 ) -> tuple[Law, Floats]:
-    law = NearestRun(np.where(weights > 0, y, np.nan), points.x, axes=points.axes)
+    known = np.where(weights > 0, y, np.nan)
+    law = NearestRun(known[:, None], points.x, axes=points.axes)
     return law, np.zeros(len(y))
 
 
@@ -198,6 +202,7 @@ register_form(
         shares=True,
         losses=("log", "plain"),
         falls=True,
+        fixed=("d_min", "_scale"),  # 0 and inf by definition
     )
 )
 register_form(

@@ -164,7 +164,7 @@ class Fit:
 
     @property
     def supported(self) -> bool:
-        """Whether the verdict is *supported*."""
+        """True where the verdict is *supported*."""
         return self.verdict is Verdict.SUPPORTED
 
     @property

@@ -173,7 +173,7 @@ def shape(
     parameters = dict(fit.parameters)
     for name, values in law.parameters().items():
         one = fit.parameters.get(name)
-        if one is None or not name.endswith(_SCALING):  # the form fixes what is not a parameter
+        if one is None or not name.endswith(law.scaling):  # the form fixes what is not a parameter
             continue
         for t, task in enumerate(where.tasks):
             if drawn is None:  # the scale is taken as known
@@ -214,27 +214,24 @@ def _reduce(y: Floats, median: bool, scales: ArrayLike | None) -> tuple[Floats, 
     return median_normalise(y, scales=unit), unit / np.median(unit, axis=-1)[..., None]
 
 
-_SCALING = ("d_min", "amplitude", "top", "coefficient")
-
-
 def _scaled(law: Law, factor: Floats) -> Law:
-    """Return the law times a factor, in the fields that scale."""
-    names = [e.name for e in law.entries() if e.name in _SCALING]
-    if not names:
+    """Return the law times a factor (…, T, 1), in the fields that scale."""
+    if not law.scaling and factor.shape[-2] > 1:
         raise ValueError(f"tasks cannot share the shape of a {type(law).__name__}")
     parts = {}
     for entry in law.entries():
-        values = np.asarray(getattr(law, entry.name))
-        if entry.metadata.get("shape") == "constant":
-            continue
-        by = factor[..., None] if entry.metadata.get("shape") == "axis" else factor
-        parts[entry.name] = values * (by if entry.name in names else np.ones_like(by))
+        shape = entry.metadata.get("shape")
+        if shape != "constant":
+            by = factor if shape is None else factor[..., None]
+            parts[entry.name] = getattr(law, entry.name) * (
+                by if entry.name in law.scaling else np.ones_like(by)
+            )
     return replace(law, **parts)
 
 
 def _stretch(law: Law, ratio: Floats) -> Floats:
     """Return (T, P): how each parameter of a task's law moves with that of the shared curve."""
-    scales = [name.endswith(_SCALING) for name in law.parameters()]
+    scales = [name.endswith(law.scaling) for name in law.parameters()]
     return np.where(scales, ratio[:, None], 1.0)
 
 

@@ -28,7 +28,7 @@ _EXACT = 1e-9  # log units: reversals below this are rounding, whatever the nois
 
 
 class Verdict(StrEnum):
-    """What the data say about a law, in words a user can act on."""
+    """The data's word on a law, one that a user can act on."""
 
     SUPPORTED = "supported"
     FLAT = "flat"
