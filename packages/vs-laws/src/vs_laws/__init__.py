@@ -9,10 +9,14 @@ from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominat
 from vs_laws.fit import fit_data_law, solve_data_laws
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.law import Law
+from vs_laws.level_law import LevelLaw, fit_level_law, fit_level_laws
+from vs_laws.measured import Measured
 from vs_laws.one_axis import OneAxis, median_ratio, one_axis
 from vs_laws.power_law import fit_power_law
+from vs_laws.prediction import Prediction
 from vs_laws.registry import FORMS, Form, Points, register_form
 from vs_laws.result import Estimate, Fit
+from vs_laws.standing import Standing, Trend, standing, trend
 from vs_laws.verdict import Verdict
 
 __all__ = [
@@ -28,12 +32,17 @@ __all__ = [
     "Fit",
     "Form",
     "Law",
+    "LevelLaw",
     "LogQuadratic",
+    "Measured",
     "NearestRun",
     "OneAxis",
     "Points",
     "PowerLaw",
+    "Prediction",
     "ProductLaw",
+    "Standing",
+    "Trend",
     "Verdict",
     "Where",
     "allocate",
@@ -42,6 +51,8 @@ __all__ = [
     "fit_batch_size",
     "fit_budget_laws",
     "fit_data_law",
+    "fit_level_law",
+    "fit_level_laws",
     "fit_power_law",
     "flops_per_step",
     "grid",
@@ -51,5 +62,7 @@ __all__ = [
     "register_form",
     "sharing",
     "solve_data_laws",
+    "standing",
     "td_error",
+    "trend",
 ]
