@@ -1,6 +1,6 @@
 """Contours D_J(σ, N) = const, the optimum on each and the path through them.
 
-Source: paper 2, on iso-data contours and the compute-optimal path of σ* and N*.
+Source: paper 2, iso-data contours D_J(σ, N) = const and the path of budget optima (σ*, N*).
 """
 
 from collections.abc import Sequence

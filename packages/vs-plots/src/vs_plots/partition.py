@@ -1,7 +1,7 @@
 """The parts of a budget, compute and data, and the cost of scaling one axis alone.
 
-Source: paper 2, on partitioning a budget, and its comparison of scaling UTD or model size alone
-with scaling both.
+Source: paper 2, the budget F = C_J(σ, N) + δ·D_J(σ, N), and its comparison of σ alone and N alone
+with both.
 """
 
 from collections.abc import Mapping, Sequence

@@ -99,7 +99,7 @@ def _train(order: str, settings: JobSettings) -> str:
         del frame
         stop.signum = signum
 
-    before = signal.signal(signal.SIGINT, note)  # how Ray cancels a task
+    before = signal.signal(signal.SIGINT, note)  # Ray cancels a task by SIGINT
     try:
         record = run_job(order, settings, stop)
     finally:
