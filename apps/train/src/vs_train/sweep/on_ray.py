@@ -49,7 +49,7 @@ def run_on_ray(
         settings: folder, checkpoints and resources.
         address: of the cluster, "auto" for this machine's; None for an instance of our own here.
         stop: asks for an early end.
-        watcher: is told what happens.
+        watcher: callbacks for the progress of cells.
 
     Raises:
         ImportError: if Ray is missing.
