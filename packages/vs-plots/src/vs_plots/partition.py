@@ -211,10 +211,10 @@ def _draw_strategies(ax: Axes, panel: StrategyPanel, label: str) -> None:
 
 
 def percent(value: float) -> str:
-    """Format a share above or below: +11 %, 0 %, −3 %; "–" for NaN, "over budget" for inf."""
+    """Format a share above or below: +11 %, 0 %, −3 %; "–" for NaN; inf as the triangle of the legend."""
     if np.isnan(value):
         return "–"
     if np.isinf(value):
-        return "over budget"
+        return "△"
     number = round(100 * value)
     return f"{'+' if number > 0 else '−' if number < 0 else ''}{abs(number)} %"
