@@ -71,7 +71,11 @@ def test_ticks_thin_out_in_a_small_panel_and_fill_a_narrow_range():
 
 @pytest.mark.parametrize(
     ("low", "high", "shown"),
-    [(2.35e16, 7.7e16, [3e16, 7e16]), (5.6e16, 1.35e17, [6e16, 1e17])],
+    [
+        (2.35e16, 7.7e16, [3e16, 7e16]),
+        (5.6e16, 1.35e17, [6e16, 1e17]),
+        (1.2e16, 1.8e16, [1.2e16, 1.8e16]),  # no number of one digit
+    ],
 )
 def test_a_narrow_panel_keeps_two_ticks(low, high, shown):
     np.testing.assert_allclose(ticks(BUDGET, low, high, width=1.6), shown)

@@ -200,9 +200,11 @@ def _candidates(base: int, low: float, high: float) -> Iterable[np.ndarray]:
         yield _inside(
             MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high), low, high
         )
-    # one tick gives no scale: two numbers of one digit, far apart
+    # one tick gives no scale: two numbers of one or two digits, far apart
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    yield _inside([digit * 10.0**k for k in decades for digit in range(1, 10)], low, high)[[0, -1]]
+    for digits in (range(1, 10), np.arange(10, 100) / 10):
+        numbers = _inside([digit * 10.0**k for k in decades for digit in digits], low, high)
+        yield numbers[:: max(len(numbers) - 1, 1)]
 
 
 def _inside(values: Iterable[float], low: float, high: float) -> np.ndarray:
