@@ -1,4 +1,4 @@
-"""How many agents to put into one compiled program, and what environments inside jit save.
+"""Measure the best number of agents in one compiled program, and the gain of environments in jit.
 
 First table: for every width, the time of an environment step with one update per agent over lanes
 per program, in one process of one thread, with what one process per run (one lane) takes beside it,

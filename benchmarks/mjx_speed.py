@@ -36,7 +36,7 @@ PACKAGES = ("mujoco", "mujoco-mjx", "playground", "dm-control", "jax", "numpy")
 
 
 class Side(NamedTuple):
-    """What is timed: a call, the environment steps it takes, and the seconds its compiling took."""
+    """A timed call: the environment steps it takes, and the seconds its compilation took."""
 
     call: Callable[[], object]
     steps: int

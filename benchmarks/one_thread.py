@@ -1,4 +1,4 @@
-"""What keeps a training process to one thread: two side by side on two cores, told in three ways.
+"""Compare three ways to keep a training process to one thread: two processes on two cores.
 
 ``--xla_cpu_multi_thread_eigen=false`` only keeps XLA from splitting a product: its pool still has a
 thread per core. ``NPROC=1`` (what `vs_train.processes` sets) makes it a pool of one, as pinning the

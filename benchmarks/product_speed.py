@@ -1,4 +1,4 @@
-"""How fast XLA multiplies the matrices of a dense layer: forward, and both products backward.
+"""Speed of XLA on the matrix products of a dense layer: forward, and both backward.
 
 GFLOP/s of one core for the two critics' layers side by side, with the transposed operands written
 out first (`vs_agents.linear`) and left to XLA. Beside them numpy's BLAS on one float32 product:
@@ -20,7 +20,7 @@ from typing import Any
 
 # before numpy and jax read them
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("NPROC", "1")  # what XLA takes for the number of cores
+os.environ.setdefault("NPROC", "1")  # the number of cores that XLA assumes
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""What each choice of the ``published`` preset does to the numbers, on the published Gym curves.
+"""Effect of each choice of the ``published`` preset on the numbers, on the published Gym curves.
 
 Starts from the published choices and changes one at a time to the default's. Prints the table of
 docs/published.md. Needs ../shared/curves and ../shared/reference next to the checkout.

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CURVES = ROOT / "../shared/curves"
 RESULT = ROOT / "benchmarks/results/surface_fit.json"
 TARGET = 200.0
-LEVELS = {  # base, top (worst run's final isotonic return), cut: arXiv:2508.14881
+LEVELS = {  # base, top (worst run's final isotonic return), cut: thresholds of arXiv:2508.14881
     "h1-crawl-v0": (450, 788.887, 1e6),
     "h1-pole-v0": (300, 811.278, 1.5e6),
     "h1-stand-v0": (200, 657.0, 1e6),

@@ -31,7 +31,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 class Point(NamedTuple):
-    """What is trained."""
+    """A configuration whose training is timed."""
 
     algorithm: str
     width: int  # of the critics

@@ -1,4 +1,4 @@
-"""Two axes on the published curves of arXiv:2508.14881: held-out error, levels, passive critics."""
+"""D_J(σ, N) on the published curves of arXiv:2508.14881: held-out error, levels, passive critics."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_task_is_fitted_at_every_published_level(study):
 
 
 def test_held_out_error(study):
-    """What this build reaches; the nearest run stands beside it."""
+    """Held-out errors of this version, beside those of the nearest run."""
     held = load_runs(imported("interpolated_bs"), SETTINGS, source="interpolated")
     found = held_out_runs(study, held)
     assert len(held) == 42

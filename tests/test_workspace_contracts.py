@@ -1,4 +1,4 @@
-"""What every member promises; docs/design.md says why. The import arrows are lint-imports' job."""
+"""Promises of every member; docs/design.md says why. lint-imports checks the import arrows."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""What both algorithms of the yardstick share: numpy replay, tanh-normal policy, small stages.
+"""Parts that both algorithms of the yardstick share: numpy replay, tanh-normal policy, stages.
 
 Written in the style of jaxrl and of the papers' trainer: all seeds together by `jax.vmap`, one
 jitted call per stage, batches sampled on the host from numpy arrays.

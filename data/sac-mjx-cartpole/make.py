@@ -1,4 +1,4 @@
-"""What follows the grid of sweep.toml: runs at the fitted hyperparameters, baseline, tables, check.
+"""Steps after the grid of sweep.toml: runs at the fitted hyperparameters, baseline, tables, check.
 
 Each task is analysed alone, at levels of its own: what the slower one reaches says little about the
 other.

@@ -43,7 +43,7 @@ def test_held_out_utd_is_predicted_better_than_by_the_nearest_run(study, tasks, 
         assert nearest.median > 2 * law.median, quantity
         assert law.n == nearest.n
     assert scores["data", "power law"].median > scores["data", "law"].median
-    # what was held out is the truth that made the curves
+    # the held-out measurements are the truth that made the curves
     for check in found.checks:
         task = next(task for task in tasks if task.env == check.env)
         truth = {

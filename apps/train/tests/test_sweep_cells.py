@@ -1,4 +1,4 @@
-"""What is still to be done in a folder: nothing twice, nothing left out."""
+"""Unfinished cells of a folder: none twice, none left out."""
 
 import signal
 from dataclasses import replace

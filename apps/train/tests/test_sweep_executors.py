@@ -59,7 +59,7 @@ class Nobody:
 
 @pytest.fixture(scope="module")
 def local_table(tmp_path_factory):
-    """What the local pool makes of the two cells that can be run."""
+    """Outcome of the local pool on the two cells that can be run."""
     out = tmp_path_factory.mktemp("local")
     outcome = run_sweep(
         [LONG, GOOD],

@@ -45,7 +45,7 @@ def test_a_default_spelled_out_is_the_same_run():
         {"actor_every": "env_step"},
         {"target_entropy_per_action": 1.0},
         {"dtype": "bfloat16"},
-        {"passive_critic_width": 64},  # which changes no number but its own
+        {"passive_critic_width": 64},  # it changes no number but its own
     ],
 )
 def test_what_changes_the_numbers_makes_another_run(change):

@@ -108,7 +108,7 @@ def in_process(monkeypatch, pipe, config, out, *, start=None):
 
 
 def messages(pipe):
-    """What the worker said, but for how far it is."""
+    """Messages of the worker, without those about its progress."""
     said = []
     while pipe.poll():
         said.append(pipe.recv())

@@ -183,7 +183,7 @@ def test_a_step_from_the_same_state_is_gymnasiums(name, where, offset):
         expected, r, terminates, _, _ = theirs.step(high * action)
         _, reward, terminated, _, info = ours.step(action[None])
         np.testing.assert_allclose(info["final_obs"][0], expected, rtol=1e-9, atol=1e-9)
-        if t:  # where bodies were, which is paid for, is of the last step as well
+        if t:  # the reward also uses the positions of bodies at the last step
             assert reward[0] == pytest.approx(r, rel=1e-6, abs=1e-6)  # a float32
         assert terminated[0] == terminates
         if terminates:

@@ -64,7 +64,7 @@ def test_falling_terminates_and_the_time_limit_truncates():
         for i in np.flatnonzero(terminated):
             falls += 1
             height, angle = info["final_obs"][i, :2]
-            assert height < 0.8 or height > 2.0 or abs(angle) > 1.0  # what v4 calls a fall
+            assert height < 0.8 or height > 2.0 or abs(angle) > 1.0  # a fall, by the rule of v4
             upright = np.eye(1, 17)[0] * 1.25  # its start, up to noise of 0.005
             np.testing.assert_allclose(observation[i], upright, atol=0.005)
     assert falls >= 4

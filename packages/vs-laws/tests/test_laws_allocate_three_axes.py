@@ -1,4 +1,4 @@
-"""Where to run over three axes, against scipy and against the search."""
+"""Places to run over three axes, against scipy and against the search."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where to run over two axes: closed forms, the search where there is none, limits in boxes."""
+"""Places to run over two axes: closed forms, the search where there is none, limits in boxes."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_edges_are_flagged():
     n = np.geomspace(2e5, 4e7, 4001)
     best = n[np.argmin((10 * n * 256 + DELTA) * flat(sigma=1.0, critic_params=n))]
     assert found["critic_params"] == pytest.approx(best, rel=5e-3)
-    # what is beyond a box may still be inside the data
+    # a place beyond the box may still be inside the data
     box = allocate(TWO, delta=DELTA, within={"sigma": (1.0, 2.0)})
     assert box.where.item() == Where.EDGE
     assert box.edges.item() == "sigma"
@@ -222,7 +222,7 @@ def test_a_limit_that_does_not_bind_and_one_that_cannot_be_met():
     rich = allocate(TWO, max_compute=[1e30, 1.0], within=box)
     assert (rich["sigma"][0], rich["critic_params"][0]) == pytest.approx((8.0, 1e7))
     assert list(rich.where) == [Where.EDGE, Where.INFEASIBLE]
-    # where D does not depend on N, the least N of those as good
+    # if D does not depend on N, the least N of those equally good
     flat = Cost(DataLaw(2e5, [1.5e5, 0.0], [0.8, 0.45], axes=BOTH), 256.0)
     assert allocate(flat, max_compute=1e30, within=box)["critic_params"] == pytest.approx(2e5)
 

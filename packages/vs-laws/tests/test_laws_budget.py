@@ -128,7 +128,7 @@ def test_best_level_inverts_the_budgets():
     between = best_level(LEVELS, optimum, np.sqrt(optimum.budget[2] * optimum.budget[3]), delta=4e9)
     assert between.level == pytest.approx((LEVELS[2] + LEVELS[3]) / 2)
     assert between.level.shape == between.places["sigma"].shape == ()
-    # what is spent is the budget
+    # the whole budget is spent
     wanted = np.geomspace(optimum.budget[0], optimum.budget[-1], 50)
     inside = best_level(LEVELS, optimum, wanted, delta=4e9)
     assert inside.compute + 4e9 * inside.data == pytest.approx(wanted)

@@ -101,7 +101,7 @@ def test_mean_slopes_are_the_means_of_single_fits():
     [("h1-crawl-v0", -0.55, -0.33), ("h1-pole-v0", -0.27, -0.11), ("h1-stand-v0", -0.39, -0.11)],
 )
 def test_published_passive_critics(task, main, passive):
-    """Slopes of the mean validation error over 720k-800k steps (arXiv:2508.14881)."""
+    """Slopes of the mean validation error over 720k-800k steps (arXiv:2508.14881 §4)."""
     path = CURVES / "side_critic.zip"
     if not path.exists():
         pytest.skip("the published runs (../shared/curves) are not beside this checkout")

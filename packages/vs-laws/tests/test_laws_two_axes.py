@@ -19,7 +19,7 @@ from vs_laws import (
 )
 
 CURVES = Path(__file__).resolve().parents[3] / "../shared/curves"
-LEVELS = {  # base, top (worst run's final isotonic return), cut: arXiv:2508.14881
+LEVELS = {  # base, top (worst run's final isotonic return), cut: thresholds of arXiv:2508.14881
     "h1-crawl-v0": (450, 788.887, 1e6),
     "h1-pole-v0": (300, 811.278, 1.5e6),
     "h1-stand-v0": (200, 657.0, 1e6),

@@ -86,7 +86,7 @@ def test_processes_that_write_one_file_leave_it_whole(tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What reaches the disk, in order: ("sync", inode) and ("move", name)."""
+    """Calls that reach the disk, in order: ("sync", inode) and ("move", name)."""
     made = []
     sync, move = os.fsync, Path.replace
 

@@ -82,7 +82,7 @@ def test_event_files_hold_the_rows_of_the_table(tmp_path, expected):
 
 
 class FakeRun:
-    """What W&B keeps of a run; steps never go back, as in the real one."""
+    """A run as W&B keeps it; steps never go back, as in the real one."""
 
     def __init__(self, config, id_):
         self.config, self.id, self.state, self.history = config, id_, "running", {}

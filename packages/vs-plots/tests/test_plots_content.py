@@ -153,6 +153,21 @@ def test_frontier_and_its_budget_lines():
     np.testing.assert_array_equal(line_with(ax, "least $C$ + δ$D$").get_xydata(), [[2e5, 1e15]])
 
 
+def test_budget_lines_are_smooth_and_their_labels_above_the_curves():
+    data = np.geomspace(7e4, 6e5, 40)
+    figure = vp.plot_frontiers(
+        [vp.Frontier(770, data, 1e15 * (1e5 / data) ** 2)], delta=5e9, budgets=[5e14, 9e14, 2e15]
+    )
+    (ax,) = figure.axes
+    to_axes = ax.transScale + ax.transLimits
+    for line in (line for line in ax.lines if str(line.get_label()).startswith("budget")):
+        x, y = to_axes.transform(line.get_xydata()).T
+        steps = np.hypot(np.diff(x), np.diff(y))
+        assert steps[y[1:] > 0].max() < 0.05
+    assert len(ax.texts) == 3
+    assert min(text.get_zorder() for text in ax.texts) > max(line.get_zorder() for line in ax.lines)
+
+
 def budget_panel(name, budget, value, **changes):
     series = vp.Series(vp.Points(budget, value, **changes), vp.Line(budget, value), label="optimum")
     return vp.LawPanel("", [series], x="budget", y=f"optimal_{name}", verdict="supported")

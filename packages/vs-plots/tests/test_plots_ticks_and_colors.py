@@ -26,6 +26,8 @@ from vs_plots.ticks import (
         (plain_label, 0.5, "0.5"),
         (plain_label, 16.0, "16"),
         (plain_label, 4096.0, "4096"),
+        (plain_label, 1 / 32, "0.03125"),
+        (plain_label, 1 / 64, "2⁻⁶"),
         (plain_label, 2.0**-10, "2⁻¹⁰"),
         (count_label, 0, "0"),
         (count_label, 200_000, "200k"),
@@ -65,6 +67,18 @@ def test_ticks_thin_out_in_a_small_panel_and_fill_a_narrow_range():
     np.testing.assert_allclose(ticks(BUDGET, 5e13, 2e17), 10.0 ** np.arange(14, 18))
     assert len(ticks(LEARNING_RATE, 1e-4, 5e-4)) >= 3
     assert len(ticks(DATA, 1e3, 1e40)) <= 12
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (2.35e16, 7.7e16, [3e16, 7e16]),
+        (5.6e16, 1.35e17, [6e16, 1e17]),
+        (1.2e16, 1.8e16, [1.2e16, 1.8e16]),  # no number of one digit
+    ],
+)
+def test_a_narrow_panel_keeps_two_ticks(low, high, shown):
+    np.testing.assert_allclose(ticks(BUDGET, low, high, width=1.6), shown)
 
 
 # Machado, Oliveira & Fernandes 2009, table 1, severity 1.0, on linear RGB.

@@ -67,6 +67,15 @@ def test_the_path_joins_the_stars_by_level_and_edges_are_hollow():
     assert {t.get_text() for t in ax.texts} == {"low", "400k", "500k", "600k"}
 
 
+def test_a_far_optimum_does_not_squeeze_the_runs():
+    contours = [vp.Contour(SURFACE, 4e5, (3.0, 2e7)), vp.Contour(SURFACE, 6e5, (2e4, 7e4))]
+    (ax,) = vp.plot_contours([vp.ContourPanel("t", contours)]).axes
+    low, high = ax.get_xlim()
+    assert low < SURFACE.sigma.min() < 8 * SURFACE.sigma.max() > high
+    low, high = ax.get_ylim()
+    assert SURFACE.critic_params.min() / 8 < low < 2e7 < high
+
+
 def test_measured_runs_lie_on_the_plane_with_the_contours_colours():
     data = np.array([4e5, np.inf, np.nan, 6e5])
     measured = vp.Measured(X, X * 1e6, data, X == 8)
@@ -181,7 +190,7 @@ def test_strategies_show_what_one_axis_alone_costs():
     np.testing.assert_array_equal(line_with(ax, "both").get_ydata(), [0, 0])
     lost = next(line for line in ax.lines if line.get_marker() == "^" and len(xy(line)))
     np.testing.assert_array_equal(lost.get_xdata(), [4e15])
-    assert ax.get_title() == "t\nσ: +10 %, $N$: over budget"
+    assert ax.get_title() == "t\nσ: +10 %, $N$: △"
     assert legend(figure)[-1] == "not within the budget"
 
 

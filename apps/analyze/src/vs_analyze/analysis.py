@@ -1,7 +1,7 @@
 """One analysis over named axes: curves → D_J → B*, η* → data laws → compute, budget.
 
-The axes are σ (arXiv:2502.04327), or σ and N (arXiv:2508.14881). One bootstrap over seeds drives all of
-it: index k of every ``draws`` is the same resample.
+The axes are σ (D_J(σ), arXiv:2502.04327 eq. 4.1), or σ and N (D_J(σ, N), arXiv:2508.14881). One
+bootstrap over seeds drives all of it: index k of every ``draws`` is the same resample.
 """
 
 from collections import Counter

@@ -179,7 +179,7 @@ def _download(url: str, path: Path, recorded: str | None, report: _Report) -> No
             raise FetchError(f"what {url} sent is not a whole zip ({damage}); nothing was kept")
         part.replace(output_file)
 
-    # pooch tells of every download and hash in log lines of its own; the reporter does that here
+    # pooch logs every download and hash; the reporter does that here
     pooch.get_logger().setLevel(logging.WARNING)
     try:
         pooch.retrieve(
@@ -228,7 +228,7 @@ def _complete(url: str, part: Path, report: _Report) -> None:
 
 
 class _Sink:
-    """The file that pooch writes to, told by the response's headers where to begin."""
+    """The file that pooch writes to; the response's headers say at which byte it begins."""
 
     def __init__(self, file: IO[bytes], url: str, report: _Report) -> None:
         self.done = file.tell()

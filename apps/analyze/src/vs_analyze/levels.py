@@ -65,8 +65,9 @@ def reachable_levels(runs: Sequence[Run]) -> Levels:
 def automatic_range(env: str, runs: Sequence[Run]) -> tuple[float, float]:
     """Return the lowest and highest level of a task: the highest is what the worst run ends at.
 
-    As arXiv:2508.14881 chooses them, on isotonic fits. Runs that end before the longest of the task
-    were cut, often because they did well, and do not count as worst.
+    The thresholds of arXiv:2508.14881 end there too: at the final isotonic return of the worst run.
+    Runs that end before the longest of the task were cut, often because they did well, and do not
+    count as worst.
     """
     longest = max(run.steps[-1] for run in runs)
     whole = [run for run in runs if run.steps[-1] == longest]

@@ -15,7 +15,7 @@ DEFAULT_DELTA = 1e10
 """δ in FLOPs per env step where the benchmark has no published value: paper 1's value on DMC."""
 
 LEVELS_PER_TASK = 20
-"""Levels of one task in a study of two axes (arXiv:2508.14881)."""
+"""Levels of one task in a study of two axes (arXiv:2508.14881, thresholds: 20, evenly spaced)."""
 
 PUBLISHED_LEVELS = (
     300.0, 390.959694, 470.099865, 538.956371, 598.865496,
@@ -49,8 +49,8 @@ class Settings:
             levels, evenly spaced.
         last_steps: env step by env after which evaluations are left out; the others are kept whole.
         form: form of the data law.
-        batch_size: what FLOPs over two axes count as the batch size: the law B*(σ, N) of the runs,
-            or the 256 of paper 2's code.
+        batch_size: the batch size in FLOPs over two axes: the law B*(σ, N) of the runs, or 256 as in
+            C_J(σ, N) of paper 2's code.
         actor_params: parameters of the actor, counted in FLOPs over two axes; 0 leaves it out.
         passive_params: the same for a passive critic.
     """

@@ -13,7 +13,7 @@ from vs_analyze.study import ONE, Study, TaskStudy
 
 SYMBOLS = {"sigma": "σ*", "critic_params": "N*", "data": "D*", "compute": "C*"}
 PUBLISHED_EXTRA = {"sigma": 0.11, "critic_params": 0.26}
-"""Extra data that scaling one axis alone needs within the same budget (arXiv:2508.14881)."""
+"""Extra data that σ alone and N alone need within the budget of both (arXiv:2508.14881, budget optima)."""
 ALONE = {"sigma": "utd alone", "critic_params": "model size alone"}
 _PLACES = {"sigma": "σ", "critic_params": "N"}
 

@@ -16,7 +16,7 @@ type Floats = NDArray[np.float64]
 TRAIN, VALIDATION = "critic_loss", "validation_critic_loss"
 PASSIVE = "passive_validation_critic_loss"
 WINDOW_END = 800_000
-"""Last env step of the published window at the end of training (arXiv:2508.14881); it begins at 9/10."""
+"""Last env step of the published window at the end of training (arXiv:2508.14881 §4); it starts at 9/10."""
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,10 @@ class Acting:
         return state
 
     def restore(self, state: Arrays, env_step: int) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
-        A backend whose environments cannot tell their state goes on with new episodes, which depend
-        on ``env_step``; their first action is random.
+        A backend whose environments cannot save their state starts new episodes, seeded from
+        ``env_step``; their first action is random.
         """
         explorers = json.loads(state["explorers"].tobytes())
         for rng, saved in zip(self._explorers, explorers, strict=True):

@@ -34,7 +34,7 @@ def _loss_and_gradient(predicted: Array, target: Array) -> tuple[Array, Array]:
     def add(sums: tuple[Array, ...], t: Array) -> tuple[tuple[Array, ...], None]:
         u = t - p
         clipped = jnp.clip(u, -1.0, 1.0)
-        above = jnp.maximum(clipped, 0.0)  # where predicted_i lies under target_j
+        above = jnp.maximum(clipped, 0.0)  # nonzero if predicted_i lies under target_j
         terms = clipped, above, clipped * (u - 0.5 * clipped), above * (u - 0.5 * above)
         return tuple(s + term for s, term in zip(sums, terms, strict=True)), None
 

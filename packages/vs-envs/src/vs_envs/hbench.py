@@ -56,8 +56,8 @@ def humanoid_environment(name: str, seed: int) -> GymEnvironment:
 class GoalEnvironment(GymEnvironment):
     """`reach`, which draws its goal from numpy's global stream instead of its own.
 
-    Each environment so has a global stream of its own, put in place while it resets and steps:
-    otherwise its episodes would depend on its neighbours and on whoever else draws.
+    Each environment keeps its own global stream and puts it in place while it resets and steps:
+    otherwise its episodes would depend on every other user of that stream.
     """
 
     def __init__(self, environment: gymnasium.Env, seed: int) -> None:

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from vs_envs.registry import Task
 
-_SEEDS = 2**31  # what every simulator takes
+_SEEDS = 2**31  # range that every simulator accepts
 
 
 class Outcomes(NamedTuple):

@@ -1,4 +1,4 @@
-"""The first minimum of many cumulative sums, with the cases told apart that rounding decides."""
+"""The first minimum of many cumulative sums, flagging minima that rounding could swap."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,7 @@
 """Places to run: least C + δ·D, least C within a limit on D, least D within a limit on C, on K axes.
 
-Problems 3.1 and 3.2 of arXiv:2502.04327 (σ alone), and the budget optimum of arXiv:2508.14881 (σ and N).
+Problems 3.1 and 3.2 of arXiv:2502.04327 (σ alone), and the budget optimum (σ*, N*) of
+arXiv:2508.14881, argmin C_J(σ, N) + δ·D_J(σ, N).
 `vs_laws._solvers` has the mathematics.
 """
 

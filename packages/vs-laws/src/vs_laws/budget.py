@@ -1,8 +1,8 @@
 """Along the budget F: the optimum of every level, and its power laws in F, over any axes.
 
 For every level J the place of least ``C_J + δ·D_J`` gives F*_J with its σ*, N*, D* and C*
-(arXiv:2502.04327, problem 3.2; arXiv:2508.14881 for two axes). Over J these follow power laws in F, fitted
-with the largest budgets held out so that the extrapolation can be checked.
+(arXiv:2502.04327, problem 3.2; arXiv:2508.14881, budget-optimal σ* and N*). Over J these follow power
+laws in F, fitted with the largest budgets held out so that the extrapolation can be checked.
 """
 
 from collections.abc import Mapping

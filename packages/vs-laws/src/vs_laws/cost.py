@@ -1,7 +1,7 @@
 """FLOPs until a level is reached: C(x) = 10·N·B*(x)·σ·D(x), for a data law over any named axes.
 
-arXiv:2502.04327 eq. 4.2 for σ alone, arXiv:2508.14881 for σ and N. Actor updates and a passive critic
-can be counted in.
+arXiv:2502.04327 eq. 4.2 for σ alone, C_J(σ, N) of arXiv:2508.14881 for both. Actor updates and a
+passive critic can be counted in.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ PASSIVE_FLOPS = 6.0
 targets are the main critic's."""
 
 PUBLISHED_BATCH_SIZE = 256.0
-"""The batch size at which the code of arXiv:2508.14881 counts FLOPs, whatever was run."""
+"""The batch size in C_J(σ, N) of the code of arXiv:2508.14881, whatever was run."""
 
 
 def flops_per_step(

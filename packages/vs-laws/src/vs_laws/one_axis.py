@@ -1,4 +1,7 @@
-"""The price of scaling one axis only, against the optimum over all axes (arXiv:2508.14881)."""
+"""The price of scaling one axis only, against the optimum over all axes.
+
+arXiv:2508.14881 compares σ alone and N alone with both, at the budget optimum of C_J + δ·D_J.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +19,7 @@ _ROUNDING = 1.0 + 1e-9  # a limit that is an optimum's own D or C is not missed 
 
 @dataclass(frozen=True)
 class OneAxis:
-    """The price of scaling one axis only (arXiv:2508.14881), arrays of the shape of the levels.
+    """The price of scaling one axis only, arrays of the shape of the levels.
 
     Attributes:
         axis: the axis that is scaled.

@@ -1,4 +1,4 @@
-"""TD-overfitting: TD errors against batch size, width and σ (arXiv:2508.14881).
+"""TD-overfitting: TD errors against batch size, width and σ (arXiv:2508.14881 §4).
 
 Bigger batches lower the training error; the validation error they raise on small critics and lower on
 large ones. That is an interaction in
@@ -233,7 +233,7 @@ def width_slopes(widths: Mapping[str, ArrayLike], error: ArrayLike) -> dict[str,
 def mean_slopes(widths: Mapping[str, ArrayLike], error: ArrayLike) -> dict[str, float]:
     """Return the mean slope of log error along each of two widths, one fit per value of the other.
 
-    As the published analysis of passive critics averages them (arXiv:2508.14881); `width_slopes` fits
+    As the published analysis of passive critics averages them (arXiv:2508.14881 §4); `width_slopes` fits
     both widths jointly.
 
     Args:

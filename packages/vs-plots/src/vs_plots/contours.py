@@ -1,6 +1,6 @@
 """Contours D_J(σ, N) = const, the optimum on each and the path through them.
 
-Source: paper 2, on iso-data contours and the compute-optimal path of σ* and N*.
+Source: paper 2, iso-data contours D_J(σ, N) = const and the path of budget optima (σ*, N*).
 """
 
 from collections.abc import Sequence
@@ -71,6 +71,9 @@ class ContourPanel:
 def plot_contours(panels: Sequence[ContourPanel], *, width: float = COLUMN_WIDTH) -> Figure:
     """Draw iso-data contours over σ and N, one panel per task.
 
+    An optimum more than a factor of 4 outside the surfaces and the runs is out of view: the path
+    leads there.
+
     Args:
         panels: one per task.
         width: width of the figure, inches.
@@ -92,12 +95,12 @@ def _draw(ax: Axes, panel: ContourPanel) -> None:
     log_axis(ax.yaxis, CRITIC_PARAMS)
     optima = np.array([c.optimum for c in contours if c.optimum is not None]).reshape(-1, 2)
     edge = np.array([c.at_edge for c in contours if c.optimum is not None], dtype=np.bool_)
-    sigma = [*(c.surface.sigma for c in contours), optima[:, 0]]
-    params = [*(c.surface.critic_params for c in contours), optima[:, 1]]
+    sigma = [c.surface.sigma for c in contours]
+    params = [c.surface.critic_params for c in contours]
     if measured is not None:
         sigma, params = [*sigma, measured.sigma], [*params, measured.critic_params]
-    ax.set_xlim(*log_limits(sigma, []))
-    ax.set_ylim(*log_limits(params, []))
+    ax.set_xlim(*log_limits(sigma, [optima[:, 0]]))
+    ax.set_ylim(*log_limits(params, [optima[:, 1]]))
     colors = [to_hex(colormap(norm(c.level))) for c in contours]
     ends = [
         _draw_contour(ax, contour, color, panel.verdict)

@@ -154,13 +154,12 @@ def _draw_budget(ax: Axes, budget: float, delta: float) -> None:
     """Draw C = F − δ·D on the log-log plane, with F written at an end of the line."""
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
+    if budget - delta * left <= bottom:
+        return  # the whole line is out of sight
     end = min(right, budget / delta * (1 - 1e-9))
-    if end <= left:
-        return
-    # dense near D = F/δ, where the line turns down
-    data = budget / delta - np.geomspace(
-        budget / delta - left, max(budget / delta - end, 1e-9), 200
-    )
+    # steps that are even in log D, and in log C where the line turns down
+    compute = np.geomspace(budget - delta * left, max(budget - delta * end, bottom), 100)
+    data = np.sort(np.concatenate([np.geomspace(left, end, 100), (budget - compute) / delta]))
     line = budget - delta * data
     ax.plot(
         data,
@@ -176,6 +175,7 @@ def _draw_budget(ax: Axes, budget: float, delta: float) -> None:
         "fontsize": 7,
         "color": "#5A5A5A",
         "path_effects": [withStroke(linewidth=2, foreground="white")],
+        "zorder": 6,
     }
     if bottom < line[0] < top:
         ax.annotate(flops_label(budget), (left, line[0]), (3, 1.5), **look)

@@ -2,9 +2,9 @@
 
 One panel shows any quantity over any axis: D_J(σ) (paper 1, eq. 4.1) and C_J(σ) (eq. 4.2), the best
 batch size and learning rate over σ against the grid that was run (section 4.2), D_J(σ, N),
-C_J(σ, N) or B*(σ, N) along one axis at several values of the other (paper 2, on its fits over UTD
-and model size), and σ*, N*, D*, C* over the budget F (paper 1, problem 3.2; paper 2, on
-compute-optimal scaling).
+C_J(σ, N) or B*(σ, N) along one axis at several values of the other (paper 2, its laws of the same
+names), and σ*, N*, D*, C* over the budget F (paper 1, problem 3.2; paper 2, argmin of
+C_J(σ, N) + δ·D_J(σ, N)).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """The parts of a budget, compute and data, and the cost of scaling one axis alone.
 
-Source: paper 2, on partitioning a budget, and its comparison of scaling UTD or model size alone
-with scaling both.
+Source: paper 2, the budget F = C_J(σ, N) + δ·D_J(σ, N), and its comparison of σ alone and N alone
+with both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -211,10 +211,10 @@ def _draw_strategies(ax: Axes, panel: StrategyPanel, label: str) -> None:
 
 
 def percent(value: float) -> str:
-    """Format a share above or below: +11 %, 0 %, −3 %; "–" for NaN, "over budget" for inf."""
+    """Format a share above or below: +11 %, 0 %, −3 %; "–" for NaN; inf as the triangle of the legend."""
     if np.isnan(value):
         return "–"
     if np.isinf(value):
-        return "over budget"
+        return "△"
     number = round(100 * value)
     return f"{'+' if number > 0 else '−' if number < 0 else ''}{abs(number)} %"

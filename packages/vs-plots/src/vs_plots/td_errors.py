@@ -1,6 +1,6 @@
 """TD-overfitting: training and validation TD error over batch size and width, per σ.
 
-Source: paper 2, on TD-overfitting.
+Source: paper 2, section 4 (TD-overfitting).
 """
 
 from collections.abc import Sequence

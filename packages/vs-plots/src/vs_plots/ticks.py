@@ -13,8 +13,8 @@ from vs_plots.style import TICK_SIZE
 
 
 def plain_label(value: float) -> str:
-    """Format σ or a batch size: 0.25, 0.5, 1, 256; a power of two below 1/64 as 2⁻¹⁰."""
-    if 0 < value < 1 / 64:
+    """Format σ or a batch size: 0.25, 0.5, 1, 256; a power of two below 1/32 as 2⁻¹⁰."""
+    if 0 < value < 1 / 32:
         exponent = math.log2(value)
         if abs(exponent - round(exponent)) < 1e-9:
             return "2" + _superscript(round(exponent))
@@ -200,6 +200,11 @@ def _candidates(base: int, low: float, high: float) -> Iterable[np.ndarray]:
         yield _inside(
             MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high), low, high
         )
+    # one tick gives no scale: two numbers of one or two digits, far apart
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in (range(1, 10), np.arange(10, 100) / 10):
+        numbers = _inside([digit * 10.0**k for k in decades for digit in digits], low, high)
+        yield numbers[:: max(len(numbers) - 1, 1)]
 
 
 def _inside(values: Iterable[float], low: float, high: float) -> np.ndarray:

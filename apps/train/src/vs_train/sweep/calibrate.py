@@ -70,7 +70,7 @@ def calibrate(
 
     Args:
         configs: the cells.
-        on_kind: told how many kinds are measured, and how many there are.
+        on_kind: called with the number of kinds measured so far and in total.
 
     Returns:
         Speeds by `kind`.

@@ -122,7 +122,7 @@ def follow(
         jobs: submitted.
         out: the sweep's folder.
         stop: asks for an early end.
-        watcher: is told what happens.
+        watcher: callbacks for the progress of cells.
         cancel: cancels all jobs; those that run write checkpoints.
     """
     outcome, asked = Outcome(), False

@@ -49,7 +49,7 @@ def run_on_ray(
         settings: folder, checkpoints and resources.
         address: of the cluster, "auto" for this machine's; None for an instance of our own here.
         stop: asks for an early end.
-        watcher: is told what happens.
+        watcher: callbacks for the progress of cells.
 
     Raises:
         ImportError: if Ray is missing.
@@ -99,7 +99,7 @@ def _train(order: str, settings: JobSettings) -> str:
         del frame
         stop.signum = signum
 
-    before = signal.signal(signal.SIGINT, note)  # how Ray cancels a task
+    before = signal.signal(signal.SIGINT, note)  # Ray cancels a task by SIGINT
     try:
         record = run_job(order, settings, stop)
     finally:

@@ -43,7 +43,7 @@ class CellPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPlan:
-    """A sweep with so many processes at a time.
+    """The planned duration of a sweep for a number of parallel processes.
 
     Attributes:
         workers: processes.

@@ -26,7 +26,7 @@ from vs_train.sweep.pool import Outcome, Watcher, longest_first
 from vs_train.sweep.records import Record, pool_lock
 
 _JOBS = "slurm"  # folder of submitit's files
-_TIME_LIMITS = 1_000  # that a cell may reach: every job goes on where the one before ended
+_TIME_LIMITS = 1_000  # per cell; the next job continues from its checkpoint
 _SECONDS_TO_CHECKPOINT = 120
 _ASK_EVERY = 30.0  # seconds between two questions to Slurm
 
@@ -50,7 +50,7 @@ def run_on_slurm(
         settings: folder, checkpoints and resources.
         at_once: elements that may run at the same time; None for as many as Slurm likes.
         stop: asks for an early end.
-        watcher: is told what happens.
+        watcher: callbacks for the progress of cells.
         cluster: submitit's name of what runs the jobs; "local" starts all of them here.
 
     Raises:
