@@ -23,7 +23,7 @@ from vs_train import run as run_module
 from vs_train.cell import agent_config
 from vs_train.cli import main
 from vs_train.divergence import DivergenceWatch
-from vs_train.facts import flops, flops_per_update
+from vs_train.facts import flops, flops_per_update, metadata
 from vs_train.means import Means
 from vs_train.run import Trainer
 
@@ -85,6 +85,12 @@ def test_metadata(written):
     assert set(facts["state"]) == {"finished"}
     assert set(facts["action_repeat"]) == {1}
     assert set(facts["optimal_return"]) == {1000.0}
+    assert set(facts["reset_every"]) == {None}
+    assert metadata(replace(TINY, algo="bro"))["reset_every"] == 2_500_000
+    assert metadata(replace(TINY, algo="bro-full"))["reset_every"] is None
+    table = read_table(out)
+    assert set(table["action_repeat"]) == {1}
+    assert set(table["reset_every"]) == {None}
     names = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
     assert {f"versions.{n}" for n in names} <= set(facts.columns)
     assert set(facts["actor_every"]) == {"critic_update"}

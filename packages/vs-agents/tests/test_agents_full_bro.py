@@ -111,3 +111,5 @@ def test_when_everything_starts_afresh():
     assert replace(CONFIG, reset_steps=(5,)).reset_due(env_step=5, updates_before=0, updates=9)
     never = BRO(observation_size=3, action_size=2, reset_every=None)
     assert not never.reset_due(env_step=9, updates_before=0, updates=10**9)
+    assert (never.reset_period, replace(never, reset_every=10).reset_period) == (None, 10)
+    assert CONFIG.reset_period is None  # its resets come at env steps

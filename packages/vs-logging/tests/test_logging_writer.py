@@ -257,6 +257,17 @@ def test_the_optimal_return_of_the_metadata_is_a_column_and_no_part_of_the_id(tm
         RunWriter(tmp_path / "x", CONFIG, metadata={"optimal_return": "high"})
 
 
+def test_facts_of_the_metadata_are_columns(tmp_path):
+    facts = {"optimal_return": 700.0, "action_repeat": 2, "reset_every": 2_500_000}
+    with RunWriter(tmp_path, CONFIG, metadata=facts | {"device": "cpu"}) as writer:
+        writer.write(seed=0, env_step=1, return_=1.0)
+    (row,) = read_table(tmp_path).to_dicts()
+    assert {name: row[name] for name in facts} == facts
+    assert "device" not in row
+    with pytest.raises(RunTableError, match="column reset_every is 0; expected a positive integer"):
+        RunWriter(tmp_path / "x", CONFIG, metadata={"reset_every": 0})
+
+
 def test_folders_that_do_not_know_the_optimal_return_are_read_beside_those_that_do(tmp_path):
     for seed, facts in enumerate(({}, {"optimal_return": 5.0}, {"optimal_return": 6.0})):
         with RunWriter(tmp_path / str(seed), CONFIG, metadata=facts) as writer:

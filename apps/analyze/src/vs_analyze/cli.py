@@ -41,7 +41,7 @@ class Analysis:
     preset: Literal["ours", "published", "published2"] = "ours"
     """`published` takes paper 1's thresholds, normalisation, loss and averaging on OpenAI Gym;
     docs/published.md lists every difference and what it does to the numbers. `published2` takes
-    paper 2's levels by task, its delta, and its batch size of 256 in FLOPs."""
+    paper 2's levels by task, its resets, its delta, and its batch size of 256 in FLOPs."""
     axes: tuple[Literal["utd", "params"], ...] | None = None
     """`utd`, or `utd params` [both where a task has three model sizes or more]."""
     levels: tuple[float, ...] | None = None
@@ -55,6 +55,9 @@ class Analysis:
     """Raw return that counts as 1000: ENV VALUE pairs, for tasks that are not built in."""
     critic_params: dict[str, int] = field(default_factory=dict)
     """Critic parameter count: ENV N pairs, for tables that do not record it."""
+    reset_every: float | None = None
+    """Critic updates between two resets of the agents, 0 for none; dips after resets are left out
+    [what the table says of its runs, else none]."""
     delta: float | None = None
     """Price of one env step in FLOPs [the papers' value for the benchmark, else 1e10]."""
     bootstraps: int | None = None
@@ -82,8 +85,8 @@ class Analysis:
             "published": (published("grid"), published("fitted")),
             "published2": (published2(), published2()),
         }[self.preset]
-        names = ("levels", "hyperparameter_level", "delta", "bootstraps", "seed", "mean", "loss",
-                 "form", "batch_size", "actor_params", "passive_params")  # fmt: skip
+        names = ("levels", "hyperparameter_level", "reset_every", "delta", "bootstraps", "seed",
+                 "mean", "loss", "form", "batch_size", "actor_params", "passive_params")  # fmt: skip
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         grid, fitted = (
             replace(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import vs_isotonic as iso
 import vs_laws as laws
 from numpy.typing import NDArray
 from vs_laws import Estimate
@@ -119,7 +118,7 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
 
 
 def _crossings(run: Run, task: TaskStudy) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    point = iso.mean_crossings(run.steps, run.returns, task.levels, stopped=run.stopped)
+    point = run.crossings(task.levels)
     last = np.broadcast_to(point.last_step, point.step.shape)
     return point.step, point.step[None], np.asarray(last, float), np.asarray(point.seeds)
 

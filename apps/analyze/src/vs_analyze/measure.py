@@ -68,10 +68,11 @@ def measure(
     cells = []
     for run, stream in zip(runs, rng.spawn(len(runs)), strict=True):
         wanted = np.asarray(levels[run.env], float)
-        point = iso.mean_crossings(run.steps, run.returns, wanted, stopped=run.stopped)
+        point = run.crossings(wanted)
         boot = iso.bootstrap_crossings(
-            run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped
-        )
+            run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped,
+            resets=run.resets,
+        )  # fmt: skip
         last = np.broadcast_to(point.last_step, wanted.shape).copy()
         cells.append(Cell(run, point.step, boot.step, last, np.asarray(point.seeds)))
     return cells

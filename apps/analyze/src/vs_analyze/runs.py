@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import vs_isotonic as iso
 import vs_logging as vslog
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vs_analyze.settings import Settings, task_facts
 
@@ -32,6 +32,7 @@ class Run:
             does not say.
         critic_width, critic_depth: None where the table does not say.
         action_repeat: env steps per decision of the agent; updates happen per decision.
+        resets: env steps of the agents' resets, (R,); measuring leaves out the dips after them.
         identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
             that the table has.
     """
@@ -51,6 +52,7 @@ class Run:
     critic_width: int | None = None
     critic_depth: int | None = None
     action_repeat: int = 1
+    resets: Floats = field(default_factory=lambda: np.empty(0))
     identity: tuple[object, ...] = ()
 
     def mean(self, threshold: float | None = None) -> Floats:
@@ -59,6 +61,17 @@ class Run:
             return iso.mean_curve(self.returns)
         low = float(np.nanmin(self.returns)) if threshold is None else threshold
         return iso.mean_curve(self.returns, stopped=self.stopped, threshold=low)
+
+    def fit(self) -> Floats:
+        """The isotonic fit of `mean` without the dips after resets, shape (T,)."""
+        kept = iso.remove_resets(self.steps, self.mean(), self.resets)
+        return iso.isotonic_regression(kept)
+
+    def crossings(self, levels: ArrayLike) -> iso.Crossings:
+        """Where the mean over seeds reaches each level, ``(J,)``."""
+        return iso.mean_crossings(
+            self.steps, self.returns, levels, stopped=self.stopped, resets=self.resets
+        )
 
     @property
     def shape(self) -> str:
@@ -105,9 +118,11 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     columns["return_"] = frame["return_"].fill_null(float("nan")).to_numpy()[order]
     if "stopped_on_success" in frame.columns:
         columns["stopped"] = frame["stopped_on_success"].fill_null(False).to_numpy()[order]
+    if "updates" in frame.columns:
+        columns["updates"] = frame["updates"].cast(pl.Float64).to_numpy()[order]
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
     names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
-    facts = [name for name in ("action_repeat",) if name in frame.columns]
+    facts = [name for name in ("action_repeat", "reset_every") if name in frame.columns]
     configurations = frame.select("run", *names, *facts)[order[starts]].to_dicts()
     scales = _optimal_returns(frame, settings, source)
     runs = [
@@ -196,13 +211,18 @@ def _check_two_axes(env: str, runs: Sequence[Run]) -> None:
 
 
 def curve_notes(runs: Sequence[Run]) -> list[str]:
-    """Return remarks on the seeds of these runs: exact copies, runs with one seed."""
+    """Return remarks on these runs: exact copies of seeds, resets, runs with one seed."""
     notes = []
     copies = sum(run.duplicates for run in runs)
     if copies:
         files = sum(run.duplicates > 0 for run in runs)
         notes.append(
             f"{copies} seed columns in {files} of {len(runs)} runs are exact copies of another seed"
+        )
+    reset = sum(bool(run.resets.size) for run in runs)
+    if reset:
+        notes.append(
+            f"{reset} of {len(runs)} runs were reset; the dips after their resets are left out"
         )
     single = [run.label for run in runs if run.returns.shape[1] < 2]
     if single:
@@ -249,6 +269,9 @@ def _run(
     if "stopped" in columns:
         flags, seeds = columns["stopped"], columns["seed"]
         stopped = np.array([flags[seeds == name].any() for name in np.unique(seeds)])
+    repeat, every = key.pop("action_repeat", None) or 1, key.pop("reset_every", None)
+    if settings.reset_every is not None:
+        every = settings.reset_every
     distinct = iso.distinct_seeds(returns)
     if settings.drop_duplicate_seeds:
         returns = returns[:, distinct.kept]
@@ -262,9 +285,27 @@ def _run(
         stopped=stopped,
         critic_width=key["critic_width"],
         critic_depth=key.get("critic_depth"),
-        action_repeat=key.pop("action_repeat", None) or 1,
+        action_repeat=repeat,
+        resets=_resets(columns, every, key["utd"] / repeat),
         identity=tuple(value for name, value in key.items() if name != "run"),
     )
+
+
+def _resets(columns: dict[str, NDArray], every: float | None, per_step: float) -> Floats:
+    """Env steps at which another ``every`` critic updates were done, shape (R,).
+
+    Updates are counted by the column ``updates`` where the table has it (a run may collect before
+    it updates), else ``per_step`` of them follow every env step.
+    """
+    if not every:
+        return np.empty(0)
+    steps = np.unique(columns["env_step"]).astype(float)
+    done = steps * per_step
+    if "updates" in columns and np.isfinite(columns["updates"]).any():
+        known = np.isfinite(columns["updates"])
+        done, first = np.unique(columns["updates"][known], return_index=True)
+        steps = columns["env_step"][known][first].astype(float)
+    return np.unique(np.interp(np.arange(every, done[-1] + 1, every), done, steps))
 
 
 def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, Floats]:

@@ -48,6 +48,8 @@ class Settings:
         level_ranges: lowest and highest level by env, for the study of two axes: `LEVELS_PER_TASK`
             levels, evenly spaced.
         last_steps: env step by env after which evaluations are left out; the others are kept whole.
+        reset_every: critic updates between two resets of the agents, 0 for none; the dips after
+            them are left out (`vs_isotonic.remove_resets`). Overrides what the table says of its runs.
         form: form of the data law.
         batch_size: the batch size in FLOPs over two axes: the law B*(σ, N) of the runs, or 256 as in
             C_J(σ, N) of paper 2's code.
@@ -70,6 +72,7 @@ class Settings:
     drop_duplicate_seeds: bool = True
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     last_steps: Mapping[str, int] = field(default_factory=dict)
+    reset_every: float | None = None
     form: str = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
@@ -84,6 +87,8 @@ class Settings:
                     raise ValueError(f"{name} of {env} must be positive, got {value:g}")
         if self.delta is not None and not 0 < self.delta < math.inf:
             raise ValueError(f"delta must be positive, got {self.delta:g}")
+        if self.reset_every is not None and not 0 <= self.reset_every < math.inf:
+            raise ValueError(f"reset_every must not be negative, got {self.reset_every:g}")
         if any(b <= a for a, b in pairwise(self.levels)):
             raise ValueError(f"levels must be increasing, got {self.levels}")
         chosen = self.hyperparameter_level
@@ -138,7 +143,7 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
 
 
 def published2() -> Settings:
-    """Paper 2's choices: its levels and last steps by task, δ = 1e11, FLOPs at a batch size of 256.
+    """Paper 2's choices: its levels, last steps and resets, δ = 1e11, FLOPs at a batch size of 256.
 
     Its levels are raw returns on every task: 1000 counts as optimal on HumanoidBench, too.
     Its forward-filled tails are not followed: seeds that stopped are treated as
@@ -150,6 +155,7 @@ def published2() -> Settings:
         optimal_returns=dict.fromkeys((*robots, *(row["env"] for row in rows)), 1000.0),
         level_ranges={row["env"]: (float(row["low"]), float(row["high"])) for row in rows},
         last_steps={row["env"]: int(row["last_step"]) for row in rows},
+        reset_every=2.5e6,
         delta=1e11,
         batch_size="published",
     )

@@ -48,6 +48,7 @@ def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
     return {
         "action_repeat": facts.action_repeat,
         "optimal_return": facts.optimal_return,
+        "reset_every": agent_config(config).reset_period,
         "versions": {name: version(name) for name in packages},
         "device": jax.devices()[0].device_kind,
         "steps": config.steps,

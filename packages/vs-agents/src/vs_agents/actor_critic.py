@@ -269,6 +269,11 @@ class ActorCriticConfig(ABC):
         del env_step, updates_before, updates
         return False
 
+    @property
+    def reset_period(self) -> int | None:
+        """Critic updates between two resets; None where resets do not follow their count."""
+        return None
+
     # Derived from the methods above.
 
     @property

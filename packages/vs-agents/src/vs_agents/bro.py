@@ -78,6 +78,11 @@ class BRO(ActorCriticConfig):
         every = self.reset_every
         return every is not None and updates // every > updates_before // every
 
+    @property
+    def reset_period(self) -> int | None:
+        """`reset_every`."""
+        return self.reset_every
+
 
 class Optimism(NamedTuple):
     """The full BRO's additional state: an exploring actor and its two weights."""
@@ -119,6 +124,11 @@ class FullBRO(BRO):
         """Return True if ``env_step`` is one of `reset_steps`."""
         del updates_before, updates
         return env_step in self.reset_steps
+
+    @property
+    def reset_period(self) -> int | None:
+        """None: resets come at `reset_steps`."""
+        return None
 
     def init_extra(self, state: AgentState, key: Array) -> Optimism:
         """Start with optimism 1 and regulariser 1/4."""

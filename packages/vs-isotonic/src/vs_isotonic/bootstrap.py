@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from vs_isotonic._checks import Floats, Integers, as_flags, as_levels, as_returns, as_steps
 from vs_isotonic._search import first_minimum, margins, settle
-from vs_isotonic.crossing import Crossings, crossings
+from vs_isotonic.crossing import Crossings, crossings, gaps
 from vs_isotonic.means import mean_crossings, mean_curve, seeds_in_mean, with_seeds
 from vs_isotonic.regression import fit_row
 
@@ -42,6 +42,7 @@ def bootstrap_crossings(
     bootstraps: int = 100,
     rng: np.random.Generator,
     stopped: ArrayLike | None = None,
+    resets: ArrayLike = (),
 ) -> Crossings:
     """Resample seeds with replacement, average them, and find every sample's crossings.
 
@@ -56,6 +57,7 @@ def bootstrap_crossings(
         rng: source of randomness.
         stopped: shape ``(S,)``, True where a seed was stopped on success after its last value;
             ``mean_crossings`` says what that means.
+        resets: env steps of the agents' resets; every sample's mean loses its own dips.
 
     Returns:
         ``step`` of shape ``(K, J)`` (``(K,)`` for a scalar) and ``last_step`` of ``(K,)``: a sample
@@ -76,8 +78,10 @@ def bootstrap_crossings(
         values = values[:, live]
         flags = None if flags is None else flags[live]
     counts = bootstrap_counts(values.shape[1], bootstraps, rng)
-    if flags is not None and flags.any():
-        return mean_crossings(steps, values, thresholds, counts=counts, stopped=flags)
+    if np.size(resets) or (flags is not None and flags.any()):
+        return mean_crossings(
+            steps, values, thresholds, counts=counts, stopped=flags, resets=resets
+        )
     axis = as_steps(steps, len(values), "returns")
     if complete:
         levels = as_levels(thresholds)
@@ -85,6 +89,7 @@ def bootstrap_crossings(
         found = Crossings(
             step=np.append(axis, np.inf)[index].reshape((bootstraps, *levels.shape)),
             last_step=np.full(bootstraps, axis[-1]),
+            spacing=gaps(axis)[index].reshape((bootstraps, *levels.shape)),
         )
     else:
         found = crossings(axis, mean_curve(values, counts=counts), thresholds)

@@ -11,6 +11,8 @@ The mean for J ends, and is censored there, where the seeds missing because they
 outnumber the seeds in it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -24,6 +26,7 @@ from vs_isotonic._checks import (
     as_returns,
     as_steps,
 )
+from vs_isotonic.cleaning import remove_resets
 from vs_isotonic.crossing import Crossings, crossings
 from vs_isotonic.regression import fit_row
 
@@ -80,6 +83,7 @@ def mean_crossings(
     *,
     counts: ArrayLike | None = None,
     stopped: ArrayLike | None = None,
+    resets: ArrayLike = (),
 ) -> Crossings:
     """Find where the isotonic fit of the mean over seeds reaches each threshold.
 
@@ -97,6 +101,7 @@ def mean_crossings(
         thresholds: levels J, a scalar or ``(J,)``.
         counts: multiplicity of every seed, ``(S,)`` or ``(K, S)``. Default: every seed once.
         stopped: shape ``(S,)``, True where a seed was stopped on success after its last value.
+        resets: env steps of the agents' resets, ``(R,)``, strictly increasing.
 
     Returns:
         ``step`` of shape ``(J,)`` or ``(K, J)`` (``()`` or ``(K,)`` for a scalar) and ``seeds`` of
@@ -112,29 +117,42 @@ def mean_crossings(
     times = as_counts(counts, values.shape[1])
     if stopped is None or not _stops(values, stopped).any():
         curve, seeds = _average(values, times)
-        found = crossings(axis, curve, levels)
+        found = _without_dips(axis, curve, levels, resets)
         return with_seeds(axis, found, seeds, by_level=stopped is not None)
     ends = _Ends(values, _stops(values, stopped))
     flat = levels.ravel()
     shape = (*times.shape[:-1], flat.size)
-    step, last, entered = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int64)
+    step, last, spacing = np.empty(shape), np.empty(shape), np.empty(shape)
+    entered = np.empty(shape, dtype=np.int64)
     # Levels that the same seeds reached have the same mean, and final levels are few.
     reached = (ends.final[:, None] >= flat).sum(axis=0)
     for number in np.unique(reached):
         alike = np.flatnonzero(reached == number)
         curve, seeds = ends.average(times, ends.final >= flat[alike[0]])
-        found = crossings(axis, curve, flat[alike])
+        found = _without_dips(axis, curve, flat[alike], resets)
         step[..., alike] = found.step
+        spacing[..., alike] = found.spacing
         last[..., alike] = found.last_step[..., None]
         entered[..., alike] = _entering(axis, found, seeds)
     batch = times.shape[:-1] + levels.shape
-    return Crossings(step.reshape(batch), last.reshape(batch), entered.reshape(batch))
+    return Crossings(
+        step.reshape(batch), last.reshape(batch), spacing.reshape(batch), entered.reshape(batch)
+    )
+
+
+def _without_dips(axis: Floats, curve: Floats, levels: Floats, resets: ArrayLike) -> Crossings:
+    """Crossings of the curve without its dips, censored where the whole curve ends."""
+    found = crossings(axis, curve, levels)
+    if not np.size(resets):
+        return found
+    kept = crossings(axis, remove_resets(axis, curve, resets), levels)
+    return replace(kept, last_step=found.last_step)
 
 
 def with_seeds(axis: Floats, found: Crossings, seeds: Floats, *, by_level: bool) -> Crossings:
     """Add what ``Crossings.seeds`` is; ``by_level`` gives ``last_step`` the shape of ``step``."""
     last = _per_level(found) if by_level else found.last_step
-    return Crossings(found.step, last, _entering(axis, found, seeds))
+    return replace(found, last_step=last, seeds=_entering(axis, found, seeds))
 
 
 def _entering(axis: Floats, found: Crossings, seeds: Floats) -> Integers:

@@ -60,7 +60,7 @@ class RunWriter:
                 (``algo`` … ``critic_width``) and anything else that tells runs apart. All of it
                 enters the run's id and ``run.json``; only the table's columns enter the rows.
             metadata: JSON-able facts about the run (``action_repeat``, ``versions``, ``device``…);
-                ``optimal_return`` becomes a column of its rows as well.
+                `vs_logging.table.FACTS` become columns of its rows as well.
             resume_at: Continue an earlier attempt from this env step: its rows up to and including
                 this step are kept, later ones dropped (they come again). Without it, a folder that
                 already holds rows is refused.
