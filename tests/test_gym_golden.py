@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import vs_laws as laws
 import vs_logging as vslog
-from vs_analyze.analysis import analyze, data_laws
+from vs_analyze.analysis import analyze
+from vs_analyze.data_laws import each_level
 from vs_analyze.hyperparameters import optimum, over_utd
 from vs_analyze.measure import measure, only_cells
 from vs_analyze.runs import load_runs
@@ -62,7 +63,7 @@ def data_stage(tables):
     """D_J(σ) at every level under the published choices: one shared curve per level."""
     chosen, settings = fitted_stage(tables, "ours", 400)
     notes = []
-    fits = data_laws(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, notes)
+    fits = each_level(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, notes)
     assert notes == []
     assert all("Ant-v4" in entry.envs for entry in fits)
     return [entry.fit for entry in fits]

@@ -66,11 +66,14 @@ class Analysis:
     """Seed of the bootstrap [0]."""
     mean: Literal["geometric", "arithmetic"] | None = None
     """Mean of best batch sizes and learning rates over bootstraps [geometric]."""
+    estimator: Literal["levels", "each"] | None = None
+    """Fit all levels of a task at once, with what the law misses, and predict runs; or each level alone,
+    as the papers do [levels; each with --form or --loss]."""
     loss: Literal["log", "plain"] | None = None
-    """Loss of the data law [log]."""
+    """Loss of the data law of each level [log]."""
     form: str | None = None
-    """Form of the data law: additive, floorless, product, log_linear or log_quadratic (which several
-    tasks over utd cannot share) [additive, the papers']."""
+    """Form of the data law of each level: additive, floorless, product, log_linear or log_quadratic
+    (which several tasks over utd cannot share) [additive, the papers']."""
     batch_size: Literal["law", "published"] | None = None
     """Batch size that FLOPs over two axes count: the law of the runs, or the published 256 [law]."""
     actor_params: int | None = None
@@ -86,8 +89,11 @@ class Analysis:
             "published2": (published2(), published2()),
         }[self.preset]
         names = ("levels", "hyperparameter_level", "reset_every", "delta", "bootstraps", "seed",
-                 "mean", "loss", "form", "batch_size", "actor_params", "passive_params")  # fmt: skip
+                 "mean", "loss", "estimator", "form",
+                 "batch_size", "actor_params", "passive_params")  # fmt: skip
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.form or self.loss:
+            given.setdefault("estimator", "each")
         grid, fitted = (
             replace(
                 base,
@@ -168,8 +174,10 @@ class Evaluate:
 
     analysis: OmitArgPrefixes[Analysis]
     hold_out: HoldOut | None = None
-    """The largest or smallest utd (over utd alone), the largest budgets, or each place in turn
-    [largest over utd, each over two axes]."""
+    """The largest or smallest utd or (-params) model size, the largest budgets, each place in turn, or
+    compute: all but the cheapest runs [largest over utd, each over two axes]."""
+    share: float = 0.1
+    """With --hold-out compute: the share of the compute to fit on."""
     held_out_runs: tuple[Path, ...] = ()
     """Run tables that the laws do not see, to predict from the others (every form of the data law)."""
     baseline: tuple[Path, ...] = ()
@@ -298,7 +306,7 @@ def _evaluate(command: Evaluate) -> None:
     study = _study(command.analysis)
     with _working("fitting without the held-out data"):
         baseline = _load(command.baseline, settings)
-        found = [evaluate(study, hold_out=command.hold_out, baseline=baseline)]
+        found = [evaluate(study, hold_out=command.hold_out, share=command.share, baseline=baseline)]
         if command.held_out_runs:
             found.append(held_out_runs(study, _load(command.held_out_runs, study.settings)))
     if command.json:

@@ -37,7 +37,7 @@ class LevelForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One task at a place that was not run; intervals are percentiles over the study's bootstraps.
+    """One task at a place that was not run.
 
     Attributes:
         place: by axis of the laws.
@@ -88,7 +88,7 @@ def forecast(task: TaskLaws, utd: float, critic_params: float | None = None) -> 
         batch_size=task.batch_size.predict(**place),
         learning_rate=None if task.learning_rate is None else task.learning_rate.predict(**place),
         levels=tuple(
-            LevelForecast(level, fit.predict(**place), str(fit.verdict), fit.reason)
+            LevelForecast(level, task.steps(level, place), str(fit.verdict), fit.reason)
             for level, fit in task.levels.items()
         ),
         unsupported=tuple(

@@ -85,7 +85,7 @@ def predict(
 ) -> laws.Estimate:
     """Return the env steps to a level at a place; by default to the highest level with a law."""
     chosen = list(task.laws.levels)[-1] if level is None else level
-    return task.laws.level(chosen).predict(**task.laws.place(utd, critic_params))
+    return task.laws.steps(chosen, task.laws.place(utd, critic_params))
 
 
 def ask(task: TaskStudy, delta: float | None, **question: float | None) -> Recommendation:

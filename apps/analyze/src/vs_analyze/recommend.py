@@ -60,7 +60,7 @@ class Recommendation:
 
     ``utd`` and ``critic_params`` have the intervals of the optimum over bootstraps (none where N is no
     axis of the laws). The other quantities are those of a run *at the recommended place*, with the
-    interval of the laws there.
+    interval of a new run there where all levels were fitted at once, else of the laws.
 
     Attributes:
         batch_size_rounded: the batch size to run.
@@ -70,6 +70,7 @@ class Recommendation:
         depth: the critic depth that ``width`` is for; None when not known.
         edges: the axes on which the optimum is at or beyond the edge of what was run.
         growth: which resource to grow next; empty over utd alone.
+        interval: what the intervals of data, compute and budget are intervals of.
     """
 
     env: str
@@ -90,6 +91,7 @@ class Recommendation:
     where: str
     edges: tuple[str, ...]
     growth: str
+    interval: str
     warnings: tuple[str, ...]
 
     @property
@@ -113,7 +115,7 @@ class Recommendation:
         rows.append(("batch size", self.batch_size, f"-> run {self.batch_size_rounded}"))
         if self.learning_rate is not None:
             rows.append(("learning rate", self.learning_rate, ""))
-        rows += [("data", self.data, "env steps"), ("compute", self.compute, "FLOPs"),
+        rows += [("data", self.data, f"env steps ({self.interval})"), ("compute", self.compute, "FLOPs"),
                  ("budget", self.budget, f"FLOPs, delta = {self.delta:.3g} per env step")]  # fmt: skip
         lines = [f"{self.env}: {self.question}  ({self.where})"]
         lines += [f"  {name:<14} {e.value:>10.4g}  {_interval(e)}  {unit}".rstrip()
@@ -181,10 +183,15 @@ def _solve(task: TaskLaws, levels: list[float], question: Question, delta: float
 
 def _for_level(task: TaskLaws, question: Question, delta: float) -> _Answer:
     """Return the answer at the level asked about, by default the highest that the limit reaches."""
-    levels = list(task.levels)
+    levels, warnings = list(task.levels), []
     if question.level is not None:
         task.level(question.level)
-        levels = [level for level in levels if np.isclose(level, question.level)]
+        if question.level > max(levels) * (1 + 1e-9):
+            warnings.append(
+                f"level {question.level:g} is above {max(levels):g}, the highest that runs reached: an "
+                "extrapolation, and no run has shown that it can be reached"
+            )
+        levels = [question.level]
     found = _solve(task, levels, question, delta)
     reached = np.flatnonzero(found.feasible)
     if reached.size == 0:
@@ -199,7 +206,6 @@ def _for_level(task: TaskLaws, question: Question, delta: float) -> _Answer:
             f"{task.env}: no {spans} (within reach of the runs) meets the limit: {question}"
         )
     top = int(reached[-1])
-    warnings = []
     draws = found.draws
     if draws is not None and (share := float(draws.feasible[:, top].mean())) < 1:
         warnings.append(
@@ -233,11 +239,13 @@ def _for_budget(task: TaskLaws, budget: float, delta: float) -> _Answer:
     warnings = []
     if bool(best.out_of_range):
         warnings.append(
-            f"the budget exceeds what the highest fitted level needs; level {levels[-1]:g} is given"
+            f"the highest level that runs reached, {levels[-1]:g}, is the limit, not the budget"
         )
     if draws is not None and (below := float(np.isnan(draws.level).mean())):
         warnings.append(f"in {below:.0%} of bootstraps the budget does not reach the lowest level")
     upper = next(entry for entry in levels if entry >= level - 1e-9)
+    if task.level_law is not None:
+        upper = level
     if upper > level:
         warnings.append(
             f"D and C are those of level {upper:g}, the next fitted one: an upper bound"
@@ -263,9 +271,8 @@ def _describe(
 ) -> Recommendation:
     """Return the recommendation of an answer: the laws there, and what a reader must know."""
     at = {axis: estimate.value for axis, estimate in answer.place.items()}
-    fit, cost = task.level(answer.at), task.cost([answer.at])
-    data, compute = fit.predict(**at), _at(cost, at, lambda c: c(**at))
-    budget = _at(cost, at, lambda c: c(**at) + delta * c.steps(**at))
+    data = task.steps(answer.at, at)
+    compute, budget = (task.spend(answer.at, at, delta=price) for price in (0.0, delta))
     batch_size = task.batch_size.predict(**at)
     rate = None if task.learning_rate is None else task.learning_rate.predict(**at)
     warnings = [*answer.warnings, *_doubts(task, answer.at)]
@@ -291,15 +298,9 @@ def _describe(
         where=where,
         edges=edges,
         growth=task.growth,
+        interval=task.interval,
         warnings=tuple(warnings),
     )
-
-
-def _at(cost: laws.Cost, place: Mapping[str, float], quantity: Any) -> Estimate:
-    value = float(np.squeeze(quantity(cost)))
-    if cost.draws is None:
-        return Estimate(value)
-    return Estimate.from_draws(value, np.ravel(quantity(cost.draws)))
 
 
 def _doubts(task: TaskLaws, level: float) -> list[str]:

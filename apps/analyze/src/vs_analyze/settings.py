@@ -50,7 +50,9 @@ class Settings:
         last_steps: env step by env after which evaluations are left out; the others are kept whole.
         reset_every: critic updates between two resets of the agents, 0 for none; the dips after
             them are left out (`vs_isotonic.remove_resets`). Overrides what the table says of its runs.
-        form: form of the data law.
+        estimator: of the data laws: ``levels`` fits all levels of a task at once, with what the law
+            misses (`vs_laws.fit_level_law`); ``each`` fits every level alone, as the papers do.
+        form: form of the data law of each level.
         batch_size: the batch size in FLOPs over two axes: the law B*(σ, N) of the runs, or 256 as in
             C_J(σ, N) of paper 2's code.
         actor_params: parameters of the actor, counted in FLOPs over two axes; 0 leaves it out.
@@ -73,6 +75,7 @@ class Settings:
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     last_steps: Mapping[str, int] = field(default_factory=dict)
     reset_every: float | None = None
+    estimator: Literal["levels", "each"] = "levels"
     form: str = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
@@ -107,6 +110,11 @@ class Settings:
         if self.form not in FORMS or not FORMS[self.form].parameters(1):
             known = ", ".join(name for name, form in FORMS.items() if form.parameters(1))
             raise ValueError(f"form must be one of {known}, got {self.form!r}")
+        if self.estimator == "levels" and (self.form, self.loss) != ("additive", "log"):
+            raise ValueError(
+                f"form {self.form!r} with loss {self.loss!r} is for data laws of each level: "
+                "give --estimator each"
+            )
         if self.bootstraps < 2:
             raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
 
@@ -136,6 +144,7 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
         delta=4e9,
         mean="arithmetic",
         loss="plain",
+        estimator="each",
         unreached="smallest",
         median_over="utd and levels",
         drop_duplicate_seeds=False,
@@ -157,6 +166,7 @@ def published2() -> Settings:
         last_steps={row["env"]: int(row["last_step"]) for row in rows},
         reset_every=2.5e6,
         delta=1e11,
+        estimator="each",
         batch_size="published",
     )
 

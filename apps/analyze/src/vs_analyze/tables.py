@@ -228,11 +228,15 @@ def scores(evaluation: Evaluation) -> Table:
     """Return the accuracy of every predictor."""
     rows = []
     for s in evaluation.scores():
-        of = sum(c.quantity == s.quantity for c in evaluation.checks)
-        covered = "" if s.covered is None else f"{s.covered} of {of}"
+        cover = [""] * 2 if s.intervals is None else [
+            " / ".join(f"{100 * share:.0f}" for share in s.intervals.coverage.values()),
+            f"×{np.exp(s.intervals.log_width / 2):.2f}",
+        ]  # fmt: skip
         rows.append(
             (s.quantity, s.levels, s.predictor, s.n, f"{s.median:.1%}", f"{s.p90:.1%}",
-             f"{s.rms_log:.3f}", covered)
+             f"{s.rms_log:.3f}", number(s.noise), *cover, number(s.skill),
+             "" if s.ranked is None else f"{s.ranked:.0%}",
+             "" if s.regret is None else f"{s.regret:.0%}")
         )  # fmt: skip
     left = (
         f" {len(evaluation.checks)} (run, level) pairs; {evaluation.censored} more censored and left out."
@@ -242,7 +246,8 @@ def scores(evaluation: Evaluation) -> Table:
     return table(
         "scores", f"Held out: {evaluation.hold_out}.{left}",
         ("quantity", "levels", "predictor", "n", "median |error|", "90 % |error|", "rms log error",
-         "coverage"),
+         "of which seeds", "inside 50 / 80 / 90 / 95 %", "90 % factor", "skill over nearest",
+         "pairs ranked", "regret"),
         rows,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Scaling laws over named axes: fit, predict, allocate, with uncertainty and verdicts."""
 
-from vs_laws import grid, sharing, td_error
+from vs_laws import grid, scoring, sharing, td_error
 from vs_laws.allocate import Allocation, Where, allocate, contour
 from vs_laws.batch_size import fit_batch_size
 from vs_laws.best_level import BestLevel, best_level
@@ -9,6 +9,7 @@ from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominat
 from vs_laws.fit import fit_data_law, solve_data_laws
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.law import Law
+from vs_laws.level_fit import level_fits
 from vs_laws.level_law import LevelLaw, fit_level_law, fit_level_laws
 from vs_laws.measured import Measured
 from vs_laws.one_axis import OneAxis, median_ratio, one_axis
@@ -56,10 +57,12 @@ __all__ = [
     "fit_power_law",
     "flops_per_step",
     "grid",
+    "level_fits",
     "median_ratio",
     "non_dominated",
     "one_axis",
     "register_form",
+    "scoring",
     "sharing",
     "solve_data_laws",
     "standing",

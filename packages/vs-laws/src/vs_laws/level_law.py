@@ -147,34 +147,33 @@ class LevelLaw:
         mean, left = (np.mean([part[k] for part in parts], axis=0) for k in (0, 2))
         return mean, covariance + np.outer(apart, apart), left
 
-    def law(
-        self, level: float, *, bootstraps: int = 0, rng: np.random.Generator | None = None
-    ) -> DataLaw:
+    def sample(self, count: int, rng: np.random.Generator) -> Floats:
+        """Return draws (count, P) of the additive form's parameters from their Laplace approximation."""
+        found = self.posteriors[0]
+        both = np.concatenate([found.height, found.theta])
+        spread = self.inflate[0] * found.covariance
+        return rng.multivariate_normal(both, spread, size=count, method="cholesky")
+
+    def law(self, level: float, draws: Floats | None = None) -> DataLaw:
         """Return the smooth part of the additive form at a level, in the papers' parameters.
 
         D = d_min·(1 + Σ_k e^{u_k} s_k^{−α_k}) with d_min = e^a/(1 + Σ_k e^{u_k}). Allocations use it.
 
         Args:
             level: as `predict`.
-            bootstraps: without any, the law at the maximum; else so many draws from its Laplace
-                approximation, with fields (S, 1) and (S, 1, K).
-            rng: of the draws.
+            draws: (S, P) of `sample`, for a law with fields (S, 1) and (S, 1, K); by default the law at
+                the maximum of the posterior.
         """
         found = self.posteriors[0]
-        both = np.concatenate([found.height, found.theta])
-        if bootstraps:
-            spread = self.inflate[0] * found.covariance
-            draws = (rng or np.random.default_rng(0)).multivariate_normal(
-                both, spread, size=bootstraps, method="cholesky"
-            )
-            both = draws[:, None, :]
+        both = np.concatenate([found.height, found.theta]) if draws is None else draws[:, None, :]
         wanted = np.array([level], float)
         height, theta = both[..., : len(self.fitted)], both[..., len(self.fitted) :]
         u, alpha = (part[..., 0, :] for part in terms(theta, _positions(self.fitted, wanted)))
         with np.errstate(over="ignore", under="ignore"):
-            floor = height @ _heights(self.fitted, wanted)[0] - np.logaddexp.reduce(
+            total = np.logaddexp.reduce(
                 np.concatenate([np.zeros((*u.shape[:-1], 1)), u], axis=-1), axis=-1
             )
+            floor = height @ _heights(self.fitted, wanted)[0] - total
             amplitude = np.exp(floor[..., None] + u + alpha * np.log(self.centre))
             return DataLaw(np.exp(floor), amplitude, alpha, axes=self.axes)
 

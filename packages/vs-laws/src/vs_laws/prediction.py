@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from vs_laws.law import Floats
+from vs_laws.result import Estimate
 
 type Kind = Literal["run", "law"]
 
@@ -62,6 +63,11 @@ class Prediction:
         factor = np.exp(np.minimum(ndtri(0.95) * np.asarray(self.surface_sd), 700.0))
         words = np.where(factor <= SHARP, "sharp", np.where(factor <= USABLE, "usable", "vague"))
         return str(words) if words.ndim == 0 else words
+
+    def estimate(self) -> Estimate:
+        """Return the value with its 90 % interval; ``std_error`` is that of log D times the value."""
+        low, high = self.interval()
+        return Estimate(self.value, low, high, self.value * self.log_sd)
 
     def z(self, measured: Any) -> Floats:
         """Return measured env steps as standardised errors of this prediction."""

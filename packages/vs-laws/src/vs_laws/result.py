@@ -164,8 +164,8 @@ class Fit:
 
     @property
     def supported(self) -> bool:
-        """True where the verdict is *supported*."""
-        return self.verdict is Verdict.SUPPORTED
+        """True where the verdict is *supported*, or *checked* by predictions of left-out runs."""
+        return self.verdict in (Verdict.SUPPORTED, Verdict.CHECKED)
 
     @property
     def bootstraps(self) -> int:
