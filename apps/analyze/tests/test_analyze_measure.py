@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import vs_logging as vslog
+from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
+from vs_analyze.measure import crossing_notes, measure
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings
 
+RNG = np.random.default_rng
 SETTINGS = Settings(optimal_returns={"walker-run": 1000.0})
 
 
@@ -77,3 +81,131 @@ def test_reset_every_on_the_command_line(small, tmp_path, capsys):
     assert json.loads(out.read_text(encoding="utf-8"))["settings"]["reset_every"] == 2.5e6
     with pytest.raises(ValueError, match="reset_every must not be negative, got -1"):
         Settings(reset_every=-1)
+
+
+NAN = float("nan")
+CLIMB = np.arange(1, 9) * 100.0
+
+
+def seeds(*columns):
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "failed"),
+    [
+        ((8, 8, 8), [False, False, False]),
+        ((8, 3, 8), [False, True, False]),
+        ((8, 7, 8), [False, True, False]),  # one evaluation is enough
+        ((8, 0, 8), [False, True, False]),  # no number at all
+        ((3, 3, 3), [True, True, True]),  # five rows without a number: they were run
+        ((7, 7, 7), [False, False, False]),  # one such row: not evaluated there
+        ((0, 0, 0), [True, True, True]),
+    ],
+)
+def test_seeds_that_failed(ends, failed):
+    columns = [np.where(np.arange(8) < end, CLIMB + j, NAN) for j, end in enumerate(ends)]
+    (run,) = load_runs(curves(seeds(*columns), CLIMB), SETTINGS, source="t")
+    assert run.failed.tolist() == failed
+    rows = curves(seeds(*columns), CLIMB, stopped_on_success=True)
+    (run,) = load_runs(rows, SETTINGS, source="t")
+    assert run.failed.tolist() == [end == 0 for end in ends]  # who stopped on success did not fail
+
+
+def test_a_seed_without_rows_failed_and_one_at_other_steps_did_not():
+    table = curves(seeds(CLIMB, CLIMB + 1), CLIMB)
+    late = pl.when(pl.col("seed") == 1).then(pl.col("env_step") - 50).otherwise("env_step")
+    (run,) = load_runs(table.with_columns(env_step=late), SETTINGS, source="t")
+    assert run.failed.tolist() == [False, False]
+    short = table.filter((pl.col("seed") == 0) | (pl.col("env_step") <= 500))
+    (run,) = load_runs(short, SETTINGS, source="t")
+    assert run.failed.tolist() == [False, True]
+    (cell,) = measure([run], {"walker-run": (450.0, 700.0)}, bootstraps=200, rng=RNG(0))
+    # the mean at 800 is (800 + 501)/2
+    np.testing.assert_array_equal(cell.data, [500, np.inf])
+    np.testing.assert_array_equal(cell.last_step, [800, 800])
+    np.testing.assert_array_equal(cell.seeds, [2, 1])
+    assert 0.15 < np.isfinite(cell.draws[:, 1]).mean() < 0.35  # both draws the one that lived
+
+
+def test_a_cell_knows_its_seeds_its_spacing_and_its_bagged_crossing():
+    values = seeds(CLIMB, CLIMB, CLIMB - 90, CLIMB + 45)
+    (run,) = load_runs(curves(values, CLIMB), SETTINGS, source="t")
+    levels = {"walker-run": (50.0, 250.0, 745.0, 900.0)}
+    (cell,) = measure([run], levels, bootstraps=50, rng=RNG(0))
+    assert (cell.begun, cell.distinct, run.returns.shape[1]) == (4, 3, 3)
+    np.testing.assert_array_equal(cell.spacing, [100, 100, 100, NAN])
+    assert np.isnan(cell.bagged).tolist() == [False, False, False, True]
+    np.testing.assert_allclose(cell.bagged[1], np.exp(np.log(cell.draws[:, 1]).mean()))
+    few = replace(cell, draws=np.where(np.arange(50)[:, None] < 40, cell.draws, np.inf))
+    assert np.isnan(few.bagged).all()  # 80 % are not more than 80 %
+    more = replace(cell, draws=np.where(np.arange(50)[:, None] < 41, cell.draws, np.inf))
+    np.testing.assert_allclose(more.bagged[1], np.exp(np.log(cell.draws[:41, 1]).mean()))
+    whole = replace(SETTINGS, drop_duplicate_seeds=False)
+    (run,) = load_runs(curves(values, CLIMB), whole, source="t")
+    (cell,) = measure([run], levels, bootstraps=2, rng=RNG(0))
+    assert (cell.begun, cell.distinct, run.returns.shape[1]) == (4, 3, 4)
+
+
+def test_crossings_that_few_seeds_speak_for_are_named():
+    columns = [np.where(np.arange(8) < 2, CLIMB, NAN) + j for j in range(3)]
+    (run,) = load_runs(curves(seeds(CLIMB * 3, *columns), CLIMB), SETTINGS, source="t")
+    levels = {"walker-run": (250.0, 600.0)}
+    cells = measure([run], levels, bootstraps=2, rng=RNG(0))
+    assert crossing_notes(cells, levels) == [
+        "1 crossings rest on fewer than half of their run's seeds, the others having ended below the "
+        f"level: on 1 of 4 at {run.label}, level 600"
+    ]
+    assert crossing_notes(cells, {"walker-run": (250.0,)}) == []
+
+
+CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
+LEVELS = (400.0, 600.0, 800.0)
+
+
+def imported(name: str, pattern: str, **constants: str):
+    path = CASES / name / "curves.csv"
+    if not path.exists():
+        pytest.skip(f"shared/cases/{name} is not next to this checkout")
+    options = vslog.ImportOptions(
+        pattern=pattern, constants={"algo": "sac", "critic_params": "100000", **constants}
+    )
+    return vslog.import_csv(path, options).table
+
+
+def studied(table):
+    return analyze(load_runs(table, Settings(), source="t"), Settings(levels=LEVELS, bootstraps=20))
+
+
+def test_survivors_do_not_speak_for_all():
+    table = imported(
+        "01-survivors-nan", r"utd(?P<utd>[0-9]+)_bs(?P<batch_size>[0-9]+)", learning_rate="3e-4"
+    )
+    study = studied(table)
+    assert table.filter(pl.col("return_").is_nan()).height == 456
+    for cell in study.cells:
+        assert (cell.begun, cell.distinct) == (5, 5)
+        assert np.isfinite(cell.data[2]) == (cell.utd < 8)
+        if cell.utd == 8:
+            assert (cell.seeds[2], cell.last_step[2], cell.run.failed.sum()) == (1, 400_000, 4)
+    assert any("12 seeds in 3 of 12 runs ended early" in note for note in study.notes)
+    assert any("fewer than half of their run's seeds" in note for note in study.notes)
+
+
+def test_a_rate_that_diverged_is_censored_and_the_others_are_fitted():
+    table = imported(
+        "32-a-rate-that-diverged",
+        r"utd(?P<utd>[0-9]+)_bs(?P<batch_size>[0-9]+)_lr(?P<learning_rate>[0-9.e-]+)",
+    )
+    study = studied(table)
+    reached = [cell for cell in study.cells if np.isfinite(cell.data[2])]
+    (diverged,) = [cell for cell in study.cells if cell not in reached]
+    assert len(reached) == 11
+    assert (diverged.utd, diverged.run.learning_rate) == (8, 0.01)
+    assert np.isinf(diverged.data).all()
+    assert np.isinf(diverged.draws).all()
+    assert study.task().learning_rate.values == pytest.approx([1e-3] * 4)
+    for utd in (1.0, 2.0, 4.0, 8.0):
+        own = [cell for cell in study.cells if cell.utd == utd]
+        assert min(own, key=lambda cell: cell.data[2]).run.learning_rate == 1e-3
+    assert any(f"3 of 3 at {diverged.run.label}" in note for note in study.notes)

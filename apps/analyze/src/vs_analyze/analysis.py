@@ -15,7 +15,7 @@ from vs_analyze.data_laws import data_laws
 from vs_analyze.hyperparameters import Hyperparameters, over_both, over_utd
 from vs_analyze.laws_file import TaskLaws
 from vs_analyze.levels import Levels, study_levels
-from vs_analyze.measure import Cell, measure, nearest_cells, only_cells
+from vs_analyze.measure import Cell, crossing_notes, measure, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run, check_runs, curve_notes, one_run_per_place
 from vs_analyze.settings import DEFAULT_DELTA, Settings, TaskFacts, task_facts
 from vs_analyze.study import BOTH, ONE, Axis, DataFit, Study, TaskStudy
@@ -89,7 +89,12 @@ def fit_cells(
     else:
         kept = [cell for cell in cells if cell.run.env in best.tasks]
         chosen = nearest_cells(kept, axes, best.target)
-    notes = [*curve_notes([cell.run for cell in (*cells, *fitted)]), *best.notes]
+    measured = (*cells, *fitted)
+    notes = [
+        *curve_notes([c.run for c in measured]),
+        *crossing_notes(measured, levels),
+        *best.notes,
+    ]
     data_fits, level_laws = data_laws(chosen, levels, settings, axes, notes)
     tasks = []
     for env, own in chosen.items():

@@ -63,7 +63,7 @@ def cells_measured(cells: Sequence[Cell], levels: Levels, axes: Sequence[str]) -
         np.stack([cell.data for cell in cells]),
         levels,
         draws=np.stack([cell.draws for cell in cells], axis=1),
-        seeds=[cell.run.returns.shape[1] for cell in cells],
+        seeds=[cell.distinct for cell in cells],
         spacing=[float(np.median(np.diff(cell.run.steps))) for cell in cells],
         last_step=np.stack([cell.last_step for cell in cells]),
         **{axis: places[:, k] for k, axis in enumerate(axes)},

@@ -20,7 +20,7 @@ from vs_laws import Estimate
 from vs_analyze.analysis import fit_cells
 from vs_analyze.checks import Check, Evaluation
 from vs_analyze.hyperparameters import Hyperparameter, optimum
-from vs_analyze.measure import Cell, nearest_cells, only_cells
+from vs_analyze.measure import measure_once, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.study import ONE, Study, TaskStudy
 
@@ -101,7 +101,7 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
     if "critic_params" in study.axes and any(run.critic_params is None for run in kept):
         raise AnalysisError("held-out runs: the table does not record critic_params")
     cells = {
-        env: [Cell(run, *_crossings(run, tasks[env])) for run in kept if run.env == env]
+        env: [measure_once(run, tasks[env].levels) for run in kept if run.env == env]
         for env in dict.fromkeys(run.env for run in kept)
     }
     seen = {(c.run.env, c.place(study.axes)) for task in study.tasks for c in task.chosen}
@@ -129,12 +129,6 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
     if not checks:
         raise AnalysisError("held-out runs: none reaches any level")
     return Evaluation("held-out runs", tuple(checks), tuple(notes), censored, paired=True)
-
-
-def _crossings(run: Run, task: TaskStudy) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    point = run.crossings(task.levels)
-    last = np.broadcast_to(point.last_step, point.step.shape)
-    return point.step, point.step[None], np.asarray(last, float), np.asarray(point.seeds)
 
 
 def _each(study: Study) -> Evaluation:
@@ -456,7 +450,7 @@ def _constant_data(rest: Study, baseline: Sequence[Run], held: float) -> dict[st
         sigma = np.array([run.utd for run in own])
         if np.unique(sigma).size < 3:
             continue
-        data = np.stack([_crossings(run, task)[0] for run in own], axis=1)
+        data = np.stack([measure_once(run, task.levels).data for run in own], axis=1)
         law, _ = laws.solve_data_laws(data, loss=rest.settings.loss, sigma=sigma)
         found[task.env] = law(sigma=held)[:, 0]
     return found

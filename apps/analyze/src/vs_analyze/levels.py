@@ -47,7 +47,7 @@ def reachable_levels(runs: Sequence[Run]) -> Levels:
     """
     finals: dict[tuple[str, float], list[float]] = {}
     for run in runs:
-        finals.setdefault((run.env, run.utd), []).append(float(run.fit()[-1]))
+        finals.setdefault((run.env, run.utd), []).append(float(np.nan_to_num(run.fit()[-1])))
     medians = {key: float(np.median(values)) for key, values in finals.items()}
     (env, utd), worst = min(medians.items(), key=lambda item: item[1])
     if worst < _LEAST:
@@ -68,7 +68,7 @@ def automatic_range(env: str, runs: Sequence[Run]) -> tuple[float, float]:
     count as worst.
     """
     longest = max(run.steps[-1] for run in runs)
-    whole = [run for run in runs if run.steps[-1] == longest]
+    whole = [run for run in runs if run.steps[-1] == longest and run.evaluated] or list(runs)
     ends = [float(np.nanmax(run.fit())) for run in whole]
     worst = int(np.argmin(ends))
     if ends[worst] < _LEAST:

@@ -1,7 +1,7 @@
 """From learning curves to D_J: the env steps to each level, with their bootstrap."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import vs_isotonic as iso
@@ -13,6 +13,9 @@ from vs_analyze.runs import AnalysisError, Run
 type Floats = NDArray[np.float64]
 type Place = tuple[float, ...]
 """σ, or (σ, N), of a run."""
+BAGGED = 0.8
+"""Share of bootstraps that more than must reach a level for a bagged crossing of it."""
+
 type Target = Callable[[str, Place], tuple[float, float]]
 """(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
 
@@ -26,14 +29,38 @@ class Cell:
         draws: the same for K bootstraps over seeds, shape (K, J).
         last_step: env step that a censored entry is censored at, shape (J,); it depends on the level
             where seeds stopped on success.
-        seeds: number of seeds in the mean at the crossing (at ``last_step`` where censored), (J,).
+        spacing: env steps from the evaluation before the crossing to it, (J,), NaN where censored:
+            the level was reached somewhere in between.
+        seeds: number of seeds that speak in the mean at the crossing (at ``last_step`` where
+            censored), (J,): those that failed below the level are in the mean, but not counted.
     """
 
     run: Run
     data: Floats
     draws: Floats
     last_step: Floats
+    spacing: Floats
     seeds: NDArray[np.int64]
+
+    @property
+    def begun(self) -> int:
+        """Number of seeds in the table."""
+        return self.run.begun
+
+    @property
+    def distinct(self) -> int:
+        """Number of seeds that are no exact copy of another."""
+        return self.run.begun - self.run.duplicates
+
+    @property
+    def bagged(self) -> Floats:
+        """Geometric mean of the draws that reach a level, (J,); NaN if not more than 80 % do."""
+        reached = np.isfinite(self.draws)
+        logs = np.log(np.where(reached, self.draws, 1.0)).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(
+                reached.mean(axis=0) > BAGGED, np.exp(logs / reached.sum(axis=0)), np.nan
+            )
 
     @property
     def utd(self) -> float:
@@ -68,14 +95,36 @@ def measure(
     cells = []
     for run, stream in zip(runs, rng.spawn(len(runs)), strict=True):
         wanted = np.asarray(levels[run.env], float)
-        point = run.crossings(wanted)
         boot = iso.bootstrap_crossings(
             run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped,
-            resets=run.resets,
+            failed=run.failed, resets=run.resets,
         )  # fmt: skip
-        last = np.broadcast_to(point.last_step, wanted.shape).copy()
-        cells.append(Cell(run, point.step, boot.step, last, np.asarray(point.seeds)))
+        cells.append(replace(measure_once(run, wanted), draws=boot.step))
     return cells
+
+
+def measure_once(run: Run, levels: Sequence[float] | Floats) -> Cell:
+    """Return the crossings of one run without a bootstrap: its one draw is the measured crossing."""
+    point = run.crossings(levels)
+    seeds = np.asarray(point.seeds)
+    return Cell(run, point.step, point.step[None], point.last_step, point.spacing, seeds)
+
+
+def crossing_notes(cells: Sequence[Cell], levels: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return a remark on crossings at which fewer than half of the seeds speak."""
+    few = [
+        (int(cell.seeds[j]), cell.run.returns.shape[1], f"{cell.run.label}, level {level:g}")
+        for cell in cells
+        for j, level in enumerate(levels[cell.run.env])
+        if np.isfinite(cell.data[j]) and 2 * cell.seeds[j] < cell.run.returns.shape[1]
+    ]
+    if not few:
+        return []
+    seeds, count, where = min(few)
+    return [
+        f"{len(few)} crossings rest on fewer than half of their run's seeds, the others having ended "
+        f"below the level: on {seeds} of {count} at {where}"
+    ]
 
 
 def by_place(cells: Sequence[Cell], axes: Sequence[str]) -> dict[tuple[str, Place], list[Cell]]:

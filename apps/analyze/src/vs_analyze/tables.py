@@ -130,7 +130,8 @@ def steps(study: Study) -> Table:
             size = () if one else (f"{cell.params:,.0f}", cell.run.shape)
             rows.append(
                 (task.env, f"{cell.utd:g}", *size, cell.run.batch_size,
-                 f"{cell.run.learning_rate:g}", cell.run.returns.shape[1], stopped,
+                 f"{cell.run.learning_rate:g}", cell.run.returns.shape[1],
+                 stopped, int(cell.run.failed.sum()),
                  *(f"{d:,.0f}" if np.isfinite(d) else f"> {last:,.0f}" for d, last, _ in kept),
                  kept[-1][2])
             )  # fmt: skip
@@ -139,8 +140,10 @@ def steps(study: Study) -> Table:
         "steps",
         ("Env steps to each level" if one else "Env steps to the highest level")
         + " of the runs behind the data laws ('>': censored), and how many seeds are in the mean at the "
-        "last of them: those still running, and those stopped on success above the level.",
+        "last of them: those still running, and those stopped on success above the level. Seeds that "
+        "ended early otherwise do not reach what they had not reached.",
         ("task", "σ", *(() if one else ("N", "width")), "B", "η", "seeds", "stopped on success",
+         "ended early",
          *levels, "seeds in the mean"),
         rows,
     )  # fmt: skip

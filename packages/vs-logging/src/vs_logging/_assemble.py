@@ -57,8 +57,8 @@ def _run_ids(runs: Sequence[Curves]) -> list[str]:
 def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
     """Stack curves into a validated run table, seed by seed.
 
-    Rows beyond a seed's ``ends`` and the trailing rows in which it logged nothing are left out;
-    unlogged rows before that keep their place, with a NaN return.
+    Rows beyond a seed's ``ends`` are left out; rows before that in which it logged nothing keep
+    their place, with a NaN return: a seed that diverged has rows without a number.
     """
     kept = [_measured(curves) for curves in runs]
     counts = [int(mask.sum()) for mask in kept]
@@ -97,14 +97,11 @@ def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
 
 def _measured(curves: Curves) -> NDArray[np.bool_]:
     """Return a mask of shape (S, T): the rows of each seed that go into the table."""
-    logged = ~np.isnan(curves.returns)
-    for values in curves.diagnostics.values():
-        logged = logged | ~np.isnan(values)
     length = len(curves.steps)
-    last = np.where(logged.any(axis=0), length - np.argmax(logged[::-1], axis=0), 0)
-    end = last if curves.ends is None else np.minimum(last, curves.ends)
+    if curves.ends is None:
+        return np.ones(curves.returns.T.shape, bool)
     # A seed that logged nothing keeps its rows: it ran, and the analysis should hear of it.
-    end = np.where(last == 0, length, end)
+    end = np.where(np.isnan(curves.returns).all(axis=0), length, curves.ends)
     return np.arange(length) < end[:, None]
 
 
