@@ -239,7 +239,8 @@ def _for_budget(task: TaskLaws, budget: float, delta: float) -> _Answer:
     warnings = []
     if bool(best.out_of_range):
         warnings.append(
-            f"the highest level that runs reached, {levels[-1]:g}, is the limit, not the budget"
+            f"the budget exceeds what the highest level that runs reached needs: level {levels[-1]:g} is the "
+            "limit, not the budget"
         )
     if draws is not None and (below := float(np.isnan(draws.level).mean())):
         warnings.append(f"in {below:.0%} of bootstraps the budget does not reach the lowest level")
