@@ -20,7 +20,7 @@ from vs_train import (
     train_and_record,
 )
 from vs_train import run as run_module
-from vs_train.cell import agent_config
+from vs_train.cell import agent_config, reset_due
 from vs_train.cli import main
 from vs_train.divergence import DivergenceWatch
 from vs_train.facts import flops, flops_per_update
@@ -220,20 +220,36 @@ def test_means_do_not_depend_on_when_they_were_fetched_or_interrupted():
         assert taken.nan_from["rare"].tolist() == [0, 0, 501]
 
 
-def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):
-    bro = replace(TINY, algo="bro", utd=1.0, learning_rates=(1e-3,), seeds=1, warmup_steps=5)
+def test_bro_trains_and_starts_afresh_before_the_updates_of_a_step(toy, monkeypatch):
+    bro = replace(
+        TINY,
+        algo="bro",
+        utd=1.0,
+        learning_rates=(1e-3,),
+        seeds=1,
+        warmup_steps=5,
+        eval_every=9,
+        eval_episodes=1,
+    )
+    judged = []
 
     def with_resets(config):
         return replace(agent_config(config), quantiles=5, reset_every=4)
 
+    def evaluate(self, lanes):
+        judged.append(int(lanes.agent.critic.optimizer[0].count[0]))
+        return np.zeros(1)
+
     monkeypatch.setattr(run_module, "agent_config", with_resets)
+    monkeypatch.setattr(Trainer, "_evaluate", evaluate)
     trainer = Trainer(bro)
-    temperatures = []
+    updates = []
     for _ in range(15):
         trainer.advance(trainer.env_step + 1)
-        temperatures.append(trainer.state()["lanes/agent/log_temperature/params"].item())
-    fresh = [i + 1 for i, value in enumerate(temperatures) if value == 0.0]
-    assert fresh == [1, 2, 3, 4, 5, 9, 13]  # the warm-up, and after 4 and 8 updates
+        updates.append(trainer.state()["lanes/agent/critic/optimizer/0/count"].item())
+    assert updates == [0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2]
+    assert judged == [4]  # the evaluation after step 9 precedes the reset
+    assert all(np.isfinite(value).all() for value in trainer.state().values())
 
 
 def test_the_actors_share_of_the_flops_follows_how_often_it_is_updated():
@@ -301,3 +317,11 @@ def test_sinks_are_given_the_rows_of_the_table(toy, tmp_path):
     next(evaluations)
     evaluations.close()
     assert notes.closed[1].startswith("GeneratorExit")
+
+
+@pytest.mark.parametrize(("utd", "resets"), [(2.0, [15_001]), (10.0, [15_001, 50_001])])
+def test_the_full_bro_resets_as_published_for_its_utd(utd, resets):
+    config = TrainConfig(algo="bro-full", utd=utd)
+    agent = agent_config(config)
+    near = [step for at in (15_001, 50_001) for step in (at - 1, at, at + 1)]
+    assert [step for step in near if reset_due(agent, config.choices, step)] == resets

@@ -23,13 +23,16 @@ def flat(params, critic: int | None = None) -> list[np.ndarray]:
     net = params["params"]
     if critic is not None:
         (net,) = net.values()  # both critics, stacked
-    torso, head = net["BroNet_0"], net["Dense_0"]
+    torso, heads = net["BroNet_0"], [net[name] for name in ("Dense_0", "Dense_1") if name in net]
     arrays = []
     for i in range(len(torso) // 2):
         dense, norm = torso[f"Dense_{i}"], torso[f"LayerNorm_{i}"]
         arrays += [dense["kernel"], dense["bias"], norm["scale"], norm["bias"]]
-    arrays += [head["kernel"], head["bias"]]
-    return [np.asarray(a if critic is None else a[critic], np.float64) for a in arrays]
+    pick = (lambda x: x) if critic is None else (lambda x: x[critic])
+    arrays = [pick(array) for array in arrays]
+    # the actor's two heads as one
+    arrays += [np.concatenate([pick(head[k]) for head in heads], -1) for k in ("kernel", "bias")]
+    return [np.asarray(a, np.float64) for a in arrays]
 
 
 # An operation maps x to y and to `back`, which maps dy to dx and the gradients of its weights.
@@ -362,7 +365,11 @@ def test_facts_of_the_networks():
     assert replace(CONFIG, critic_depth=3).critic_params == CONFIG.critic_params + 2 * block
     assert CONFIG.target_entropy == -1.0
     first, second = (flat(state.critic.params, i) for i in range(2))
-    for weights in (first, second, flat(state.actor.params)):
+    for weights in (
+        first,
+        second,
+        flat(state.actor.params)[:-2],
+    ):  # the heads: test_agents_full_bro
         for kernel in (w for w in weights if w.ndim == 2):
             small = kernel if kernel.shape[0] <= kernel.shape[1] else kernel.T
             np.testing.assert_allclose(small @ small.T, 2 * np.eye(len(small)), atol=1e-5)

@@ -11,16 +11,20 @@ from vs_agents import actor_critic as ac
 
 CONFIG = SAC(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
+update_critic, update_actor = jax.jit(CONFIG.update_critic), jax.jit(CONFIG.update_actor)
 
 
 def layers(params, critic: int | None = None) -> list[np.ndarray]:
-    """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64."""
+    """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64, the actor's two heads as one."""
     net = params["params"]
     if critic is not None:
         (net,) = net.values()
     pick = (lambda x: x) if critic is None else (lambda x: x[critic])
-    dense = [net["MLP_0"]["Dense_0"], net["MLP_0"]["Dense_1"], net["Dense_0"]]
-    return [np.asarray(pick(d[k]), np.float64) for d in dense for k in ("kernel", "bias")]
+    dense = [net["MLP_0"]["Dense_0"], net["MLP_0"]["Dense_1"]]
+    arrays = [pick(d[k]) for d in dense for k in ("kernel", "bias")]
+    heads = [net[name] for name in ("Dense_0", "Dense_1") if name in net]
+    arrays += [np.concatenate([pick(head[k]) for head in heads], -1) for k in ("kernel", "bias")]
+    return [np.asarray(array, np.float64) for array in arrays]
 
 
 def forward(weights, x):
@@ -192,8 +196,8 @@ def test_parameters_after_several_updates(state):
     for i in range(6):
         batch, key = make_batch(rng), jax.random.key(i)
         noise = [jax.random.normal(k, (32, 2)) for k in (key, jax.random.split(key)[0])]
-        state, _ = jax.jit(CONFIG.update_critic)(state, batch, key)
-        state, _ = jax.jit(CONFIG.update_actor)(state, batch, key)
+        state, _ = update_critic(state, batch, key)
+        state, _ = update_actor(state, batch, key)
         reference.update(batch, np.asarray(noise, np.float64))
     assert_same(state.actor.params, reference.actor)
     for i in range(2):
@@ -208,7 +212,7 @@ def test_the_target_critics_follow_the_critics_just_updated(state):
     """A step of 0.1 per weight: following the critics before it would move them nowhere."""
     before = state._replace(learning_rate=jnp.float32(0.1))
     batch = make_batch(np.random.default_rng(3))
-    after, _ = jax.jit(CONFIG.update_critic)(before, batch, jax.random.key(0))
+    after, _ = update_critic(before, batch, jax.random.key(0))
     for i in range(2):
         trees = (before.target_critic, before.critic.params, after.critic.params)
         target, old, new = (layers(tree, i) for tree in trees)
@@ -233,9 +237,10 @@ def test_an_agent_without_a_temperature(state):
     np.testing.assert_allclose(target[:, 0], reference.target(batch, noise), rtol=1e-5, atol=1e-5)
     loss, _ = config.policy_loss(plain.actor.params, plain, batch, jnp.asarray(noise))
     assert float(loss) == pytest.approx(reference.actor_gradients(batch, noise)[0], rel=1e-5)
+    critic, actor = jax.jit(config.update_critic), jax.jit(config.update_actor)
     for i in range(3):
-        plain, _ = jax.jit(config.update_critic)(plain, batch, jax.random.key(i))
-        plain, metrics = jax.jit(config.update_actor)(plain, batch, jax.random.key(i))
+        plain, _ = critic(plain, batch, jax.random.key(i))
+        plain, metrics = actor(plain, batch, jax.random.key(i))
     assert set(metrics) == {"entropy"}
     assert plain.log_temperature is None
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(plain))

@@ -178,10 +178,11 @@ def test_the_target_is_smoothed_by_noise_that_is_cut_off_and_takes_the_smaller_v
 
 def test_policy_and_target_policy_wait_for_every_second_critic_update():
     state, batch = ac.init(CONFIG, jax.random.key(0), 1e-2), make_batch()
+    update_critic, update_actor = jax.jit(CONFIG.update_critic), jax.jit(CONFIG.update_actor)
     for i in range(4):
         before = state
-        state, _ = jax.jit(CONFIG.update_critic)(state, batch, jax.random.key(i))
-        state, _ = jax.jit(CONFIG.update_actor)(state, batch, jax.random.key(i))
+        state, _ = update_critic(state, batch, jax.random.key(i))
+        state, _ = update_actor(state, batch, jax.random.key(i))
         moved = [
             not np.array_equal(a, b)
             for a, b in zip(

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO
+from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO, published_resets, updates_after
 from vs_envs import choose_backend, task
 
-from vs_train.config import TrainConfig
+from vs_train.config import Choices, TrainConfig
 
 _ALGORITHMS = {"sac": SAC, "bro": BRO, "bro-full": FullBRO}
 
@@ -43,6 +44,9 @@ def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
 def agent_config(config: TrainConfig) -> ActorCriticConfig:
     """Return the algorithm's constants for a cell."""
     facts = task(config.env)
+    own: dict[str, Any] = {}
+    if config.algo == "bro-full":
+        own["reset_steps"] = published_resets(config.choices.utd)
     return _ALGORITHMS[config.algo](
         observation_size=facts.observation_size,
         action_size=facts.action_size,
@@ -53,7 +57,19 @@ def agent_config(config: TrainConfig) -> ActorCriticConfig:
         target_entropy_per_action=config.target_entropy_per_action,
         dtype=config.dtype,
         passive_width=config.passive_critic_width,
+        **own,
     )
+
+
+def critic_updates(choices: Choices, env_step: int) -> int:
+    """Return an agent's critic updates in its first ``env_step`` environment steps."""
+    return updates_after(max(0, env_step - choices.warmup_steps), choices.utd)
+
+
+def reset_due(agent: ActorCriticConfig, choices: Choices, env_step: int) -> bool:
+    """Return True if the agents start afresh before the updates of step ``env_step`` = 1, 2, ..."""
+    before, updates = (critic_updates(choices, max(0, env_step - k)) for k in (2, 1))
+    return agent.reset_due(env_step=env_step, updates_before=before, updates=updates)
 
 
 def with_backend(config: TrainConfig) -> tuple[TrainConfig, str]:

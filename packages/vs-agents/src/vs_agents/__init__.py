@@ -1,7 +1,7 @@
 """Value-based RL agents as pure functions over pytrees."""
 
 from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.bro import BRO, FullBRO
+from vs_agents.bro import BRO, FullBRO, published_resets
 from vs_agents.compiled_loop import COLLECT, Inside, run_inside
 from vs_agents.diagnostics import Stream, diagnose, fresh_loss, init_stream, step_stream
 from vs_agents.flops import UpdateFlops, formula_flops, measured_flops, measured_total
@@ -37,6 +37,7 @@ __all__ = [
     "init_stream",
     "measured_flops",
     "measured_total",
+    "published_resets",
     "reset_lanes",
     "run_inside",
     "step",

@@ -259,12 +259,12 @@ class ActorCriticConfig(ABC):
         return state
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Return True if networks, optimisers and temperature start afresh after this step.
+        """Return True if networks, optimisers and temperature start afresh before a step's updates.
 
         Args:
-            env_step: environment steps so far, this one included.
-            updates_before: critic updates before this step.
-            updates: critic updates so far, this step's included.
+            env_step: the environment step, counted from 1.
+            updates_before: critic updates before the previous step.
+            updates: critic updates before this step.
         """
         del env_step, updates_before, updates
         return False
