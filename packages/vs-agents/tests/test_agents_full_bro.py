@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BRO, SAC, FullBRO, Transition, published_resets
+from vs_agents import BRO, SAC, Batch, FullBRO, published_resets
 from vs_agents import actor_critic as ac
 from vs_agents.bro import weight
 
@@ -15,13 +15,13 @@ CONFIG = FullBRO(observation_size=3, action_size=2, critic_width=16, actor_width
 
 @pytest.fixture(scope="module")
 def state():
-    return ac.init(CONFIG, jax.random.key(1), 1e-2)
+    return CONFIG.init(jax.random.key(1), 1e-2)
 
 
-def make_batch(n=16) -> Transition:
+def make_batch(n=16) -> Batch:
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(n, 10)), jnp.float32)
-    return Transition(x[:, :3], jnp.tanh(x[:, 3:5]), x[:, 5], 0 * x[:, 6], x[:, 7:])
+    return Batch(x[:, :3], jnp.tanh(x[:, 3:5]), x[:, 5], 0.99 + 0 * x[:, 6], x[:, 7:])
 
 
 def test_the_start(state):
@@ -128,7 +128,7 @@ def test_the_published_resets_depend_on_the_updates_per_step():
 def test_the_initial_policy(kind, mean_gain):
     """Heads are orthogonal: sqrt 2 or 1 for the mean, 1 for the log standard deviation."""
     config = kind(observation_size=3, action_size=2, critic_width=8, actor_width=64)
-    heads = ac.init(config, jax.random.key(0), 1e-3).actor.params["params"]
+    heads = config.init(jax.random.key(0), 1e-3).actor.params["params"]
     for head, gain in (("Dense_0", mean_gain), ("Dense_1", 1.0)):
         kernel = np.asarray(heads[head]["kernel"])
         np.testing.assert_allclose(kernel.T @ kernel, gain**2 * np.eye(2), atol=1e-5)

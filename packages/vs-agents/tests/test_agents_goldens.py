@@ -1,8 +1,9 @@
-"""SAC and BRO against numbers that the published code computed.
+"""SAC, BRO and SimbaV2 against numbers that the published code computed.
 
 The random numbers are given: `standard_normal` is replaced by the draws the published code made.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BRO, SAC, FullBRO, Transition, actor_critic, bro
+from vs_agents import BRO, SAC, AgentState, Batch, FullBRO, actor_critic, bro, simbav2
+from vs_agents.distributions import project
+from vs_agents.moments import Moments
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "reference" / "goldens"
 pytestmark = pytest.mark.skipif(
@@ -53,12 +56,14 @@ class Golden:
         head = stacked["BroNet_0"].pop("Dense_5")
         return {"params": {"Vmap_Critic_0": {**stacked, "Dense_0": head}}}
 
-    def batch(self, i: int) -> Transition:
-        return Transition(*(jnp.asarray(self[f"batch/{name}"][i]) for name in Transition._fields))
+    def batch(self, i: int) -> Batch:
+        names = ("observation", "action", "reward", "terminated", "next_observation")
+        *before, terminated, after = (jnp.asarray(self[f"batch/{name}"][i]) for name in names)
+        return Batch(*before, 0.99 * (1 - terminated), after)
 
 
-def start(config, initial: Golden) -> actor_critic.AgentState:
-    state = actor_critic.init(config, jax.random.key(0), RATE)
+def start(config, initial: Golden) -> AgentState:
+    state = config.init(jax.random.key(0), RATE)
     assert state.log_temperature is not None
     given = state._replace(
         actor=state.actor._replace(params=initial.tree("p0/actor")),
@@ -82,8 +87,8 @@ def draws(monkeypatch):
         assert noise.shape == shape
         return noise
 
-    monkeypatch.setattr(actor_critic, "standard_normal", standard_normal)
-    monkeypatch.setattr(bro, "standard_normal", standard_normal)
+    for module in (actor_critic, bro, simbav2):
+        monkeypatch.setattr(module, "standard_normal", standard_normal)
     return waiting
 
 
@@ -159,3 +164,136 @@ def test_the_optimistic_loss():
     )
     assert float(loss) == pytest.approx(float(golden["info0/actor_o_loss"]), rel=1e-5)
     assert float(kl) == pytest.approx(float(golden["info0/kl"]), rel=1e-5)
+
+
+def simbav2_params(tree: dict, *, double: bool = False) -> dict:
+    """Published SimbaV2 parameters of one network under our names."""
+    net = tree["params"]
+    critic = "actor" if "mean_bias" in net.get("predictor", {}) else "critic"
+    if critic == "critic":
+        net = net["VmapSimbaV2Critic_0"] if double else jax.tree.map(lambda x: x[None], net)
+
+    def linear(part):
+        return part["hyper_dense"]
+
+    torso = {"_Linear_0": linear(net["embedder"]["w"]), "_Scaler_0": net["embedder"]["scaler"]}
+    for i in range(len(net["encoder"])):
+        block = net["encoder"][f"layers_{i}"]
+        torso[f"_Linear_{2 * i + 1}"] = linear(block["mlp"]["w1"])
+        torso[f"_Linear_{2 * i + 2}"] = linear(block["mlp"]["w2"])
+        torso[f"_Scaler_{2 * i + 1}"] = block["mlp"]["scaler"]
+        torso[f"_Scaler_{2 * i + 2}"] = block["alpha_scaler"]
+
+    def head(prefix, bias):
+        part = net["predictor"]
+        return {
+            "_Linear_0": linear(part[f"{prefix}w1"]),
+            "_Linear_1": linear(part[f"{prefix}w2"]),
+            "_Scaler_0": part[f"{prefix}scaler"],
+            "bias": part[bias],
+        }
+
+    if critic == "critic":
+        inner = {"_Torso_0": torso, "_Head_0": head("", "value_bias")}
+        return {"params": {"Vmap_Critic_0": inner}}
+    heads = {"_Head_0": head("mean_", "mean_bias"), "_Head_1": head("std_", "std_bias")}
+    return {"params": {"_Torso_0": torso, **heads}}
+
+
+SIMBAV2 = simbav2.SimbaV2(**SMALL, bins=21, decay_updates=4)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_three_updates_of_simbav2(double, draws):
+    golden = Golden("simbav2_double" if double else "simbav2_single")
+    config = replace(SIMBAV2, critics=1 + double)
+
+    def params(net, at):
+        return simbav2_params(golden.tree(f"{at}/{net}"), double=double)
+
+    state = config.init(jax.random.key(0), 1e-4)
+    assert state.log_temperature is not None
+    same = jnp.zeros(5), jnp.full(5, 1.0 - 1e-8), jnp.ones(())  # observations as they are
+    statistics = state.extra._replace(observation=Moments(*same))
+    returns = statistics.returns._replace(variance=jnp.asarray(1.0 - 1e-8))  # and rewards
+    given = state._replace(
+        actor=state.actor._replace(params=params("actor", "p0")),
+        critic=state.critic._replace(params=params("critic", "p0")),
+        target_critic=params("target", "p0"),
+        log_temperature=state.log_temperature._replace(
+            params=jnp.asarray(golden["p0/temp/log_temp"])
+        ),
+        extra=statistics._replace(returns=returns),
+    )
+    assert_same(jax.tree.map(jnp.shape, given), jax.tree.map(jnp.shape, state))
+
+    @jax.jit
+    def update(state, batch, noise):
+        draws.extend(noise)
+        state, found = config.update_actor(state, batch, jax.random.key(0))
+        state, more = config.update_critic(state, batch, jax.random.key(0))
+        return state, found | more
+
+    state = given
+    for i in range(3):
+        noise = [golden[f"noise/actor{i}"], golden[f"noise/critic{i}"]]
+        state, found = update(state, golden.batch(i), noise)
+        names = {
+            "entropy": "actor/entropy",
+            "temperature": "temperature/value",
+            "critic_loss": "critic/loss",
+        }
+        assert set(found) == set(names)
+        for metric, name in names.items():
+            assert float(found[metric]) == pytest.approx(float(golden[f"info{i}/{name}"]), rel=1e-5)
+        if i in (0, 2):
+            after = f"p{i + 1}"
+            assert_same(state.actor.params, params("actor", after), 2e-6)
+            assert_same(state.critic.params, params("critic", after), 2e-6)
+            assert_same(state.target_critic, params("target", after), 2e-6)
+            temperature = golden[f"{after}/temp/log_temp"]
+            np.testing.assert_allclose(state.log_temperature.params, temperature, rtol=0, atol=1e-6)
+
+
+def test_parts_of_simbav2():
+    golden = Golden("simbav2_parts")
+    config = simbav2.SimbaV2(observation_size=5, action_size=2, critic_width=8, actor_width=8)
+    for gamma, end in ((0.99, ""), (1.0, "_gamma1")):
+        soft = config.support - golden["proj/temperature_times_log_prob"][:, None]
+        discount = gamma * (1 - golden["proj/terminated"])
+        places = golden["proj/reward"][:, None] + discount[:, None] * soft
+        weight = jnp.exp(golden["proj/target_log_prob"])
+        found = project(jnp.clip(places, -5, 5), weight, config.support)
+        np.testing.assert_allclose(found, golden[f"proj/target_probs{end}"], atol=1e-5)
+        loss = -(found * golden["proj/pred_log_prob"]).sum(-1).mean()
+        assert float(loss) == pytest.approx(float(golden[f"proj/loss{end}"]), rel=1e-5)
+
+    for kernel in ("2", "3"):
+        found = simbav2.on_sphere({"kernel": golden[f"l2/kernel{kernel}_in"]})["kernel"]
+        np.testing.assert_allclose(found, golden[f"l2/kernel{kernel}_out"], atol=1e-6)
+    for steps, repeat, gamma in golden["gamma_table"]:
+        assert simbav2.published_discount(int(steps), int(repeat)) == pytest.approx(gamma)
+
+    state, observe = config.init(jax.random.key(0), 1e-4), jax.jit(config.observe)
+    ends = golden["norm/terminated"] | golden["norm/truncated"]
+    for t in range(40):
+        observation, reward = golden["norm/observation"][t, 0], golden["norm/reward"][t, 0]
+        state = observe(state, observation, reward, ends[t, 0].astype(np.float32))
+        found = {
+            "mean": state.extra.observation.mean,
+            "var": state.extra.observation.variance,
+            "G": state.extra.return_,
+            "G_mean": state.extra.returns.mean,
+            "G_var": state.extra.returns.variance,
+            "G_max": state.extra.highest,
+            "denominator": 1.0 / config.scaled(state, jnp.ones(())),
+            "normalized_seen": config.normalised(state, observation),
+        }
+        for name, value in found.items():
+            expected = np.reshape(golden[f"norm/{name}"][t], np.shape(value))
+            np.testing.assert_allclose(value, expected, rtol=1e-5, atol=5e-6, err_msg=name)
+    for name in ("observation", "next_observation"):
+        found = config.normalised(state, golden[f"norm/batch_in/{name}"])
+        np.testing.assert_allclose(found, golden[f"norm/batch_out/{name}"], rtol=1e-5, atol=5e-6)
+    found = config.scaled(state, golden["norm/batch_in/reward"])
+    np.testing.assert_allclose(found, golden["norm/batch_out/reward"], rtol=1e-5, atol=5e-6)

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import SAC, Transition
+from vs_agents import SAC, Batch, Transition
 from vs_agents import actor_critic as ac
+from vs_agents.replay import as_batch
 
 CONFIG = SAC(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
@@ -87,7 +88,7 @@ class Reference:
         x = np.concatenate([batch.next_observation, action], -1)
         value = np.minimum(*(forward(w, x)[0][:, 0] for w in self.targets))
         soft = value - np.exp(self.log_alpha[0]) * log_prob
-        return batch.reward + 0.99 * (1 - batch.terminated) * soft
+        return batch.reward + batch.discount * soft
 
     def critic_gradients(self, batch, target):
         x = np.concatenate([batch.observation, batch.action], -1)
@@ -127,12 +128,12 @@ class Reference:
         self.alpha_adam.step(self.log_alpha, [slope])
 
 
-def make_batch(rng, n=32) -> Transition:
-    return Transition(
+def make_batch(rng, n=32) -> Batch:
+    return Batch(
         rng.normal(size=(n, 4)).astype(np.float32),
         np.tanh(rng.normal(size=(n, 2))).astype(np.float32),
         rng.normal(size=n).astype(np.float32),
-        (rng.random(n) < 0.3).astype(np.float32),
+        0.99 * (rng.random(n) > 0.3).astype(np.float32),
         rng.normal(size=(n, 4)).astype(np.float32),
     )
 
@@ -154,7 +155,7 @@ class Mute(SAC):
 
 @pytest.fixture
 def state():
-    return ac.init(CONFIG, jax.random.key(3), RATE)
+    return CONFIG.init(jax.random.key(3), RATE)
 
 
 def assert_same(params, weights, critic=None):
@@ -228,7 +229,7 @@ def test_an_agent_without_a_temperature(state):
     """The target and the policy's loss have no term of entropy; nothing is there to turn NaN."""
     config = Greedy(observation_size=4, action_size=2, critic_width=24, actor_width=16)
     plain = state._replace(log_temperature=None)
-    assert ac.init(config, jax.random.key(3), RATE).log_temperature is None
+    assert config.init(jax.random.key(3), RATE).log_temperature is None
     rng = np.random.default_rng(6)
     batch, noise = make_batch(rng), rng.normal(size=(32, 2)).astype(np.float32)
     reference = Reference(state)
@@ -269,14 +270,14 @@ def test_a_temperature_needs_an_entropy(state):
 
 def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
     rng = np.random.default_rng(2)
-    batch, noise = make_batch(rng), jnp.asarray(rng.normal(size=(32, 2)))
-    # a time limit is stored with terminated = 0, whatever the environment did next
-    truncated = batch._replace(terminated=np.zeros(32, np.float32))
-    terminated = batch._replace(terminated=np.ones(32, np.float32))
-    target = np.asarray(CONFIG.target(state, truncated, noise))
-    assert (np.abs(target[:, 0] - batch.reward) > 1e-3).all()
-    stopped = CONFIG.target(state, terminated, noise)
-    np.testing.assert_array_equal(stopped[:, 0], batch.reward)
+    x, noise = rng.normal(size=(32, 4)).astype(np.float32), jnp.asarray(rng.normal(size=(32, 2)))
+    never, ends = np.zeros(32, np.float32), np.ones(32, np.float32)
+    step = Transition(x, np.tanh(x[:, :2]), x[:, 3], never, ends, x[::-1])
+    target = np.asarray(CONFIG.target(state, as_batch(step, discount=0.99), noise))
+    assert (np.abs(target[:, 0] - step.reward) > 1e-3).all()
+    step = step._replace(terminated=ends, truncated=never)
+    stopped = CONFIG.target(state, as_batch(step, discount=0.99), noise)
+    np.testing.assert_array_equal(stopped[:, 0], step.reward)
 
 
 def test_size_of_the_critics():

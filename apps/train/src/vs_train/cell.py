@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from vs_agents import BRO, SAC, ActorCriticConfig, FullBRO, published_resets, updates_after
+from vs_agents import BRO, SAC, Agent, FullBRO, published_resets, updates_after
 from vs_envs import choose_backend, task
 
 from vs_train.config import Choices, TrainConfig
@@ -41,7 +41,7 @@ def lane_axes(config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     return rates, np.tile(seeds, len(config.learning_rates))
 
 
-def agent_config(config: TrainConfig) -> ActorCriticConfig:
+def agent_config(config: TrainConfig) -> Agent:
     """Return the algorithm's constants for a cell."""
     facts = task(config.env)
     own: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def critic_updates(choices: Choices, env_step: int) -> int:
     return updates_after(max(0, env_step - choices.warmup_steps), choices.utd)
 
 
-def reset_due(agent: ActorCriticConfig, choices: Choices, env_step: int) -> bool:
+def reset_due(agent: Agent, choices: Choices, env_step: int) -> bool:
     """Return True if the agents start afresh before the updates of step ``env_step`` = 1, 2, ..."""
     before, updates = (critic_updates(choices, max(0, env_step - k)) for k in (2, 1))
     return agent.reset_due(env_step=env_step, updates_before=before, updates=updates)

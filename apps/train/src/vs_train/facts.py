@@ -7,6 +7,7 @@ from importlib.metadata import version
 import jax
 from vs_agents import (
     ActorCriticConfig,
+    Agent,
     UpdateFlops,
     formula_flops,
     measured_flops,
@@ -88,7 +89,7 @@ def _measured(config: TrainConfig) -> UpdateFlops:
 
 
 @cache  # counting builds the networks' shapes, which takes a tenth of a second
-def _params(agent: ActorCriticConfig) -> dict[str, int]:
-    passive = agent.passive_params
+def _params(agent: Agent) -> dict[str, int]:
+    passive = agent.passive_params if isinstance(agent, ActorCriticConfig) else None
     found = {} if passive is None else {"passive_critic_params": passive}
     return found | {"critic_params": agent.critic_params}

@@ -7,7 +7,7 @@ import numpy as np
 from jax import numpy as jnp
 from vs_agents import (
     COLLECT,
-    ActorCriticConfig,
+    Agent,
     AgentState,
     Inside,
     Transition,
@@ -158,6 +158,7 @@ class _Stepped:
             action=action,
             reward=after.reward,
             terminated=after.terminated.astype(jnp.float32),
+            truncated=after.truncated.astype(jnp.float32),
             next_observation=after.final_obs,
         )
         return after, transition, after.obs
@@ -173,9 +174,7 @@ def _reset(keys: jax.Array, *, env: JaxEnv) -> EnvState:
 
 
 @partial(jax.jit, static_argnames=("env", "config"))
-def _judge(
-    agent: AgentState, keys: jax.Array, *, env: JaxEnv, config: ActorCriticConfig
-) -> jax.Array:
+def _judge(agent: AgentState, keys: jax.Array, *, env: JaxEnv, config: Agent) -> jax.Array:
     """Return the undiscounted return ``(lanes,)`` of an episode each; NaN for a diverged agent."""
     type Carry = tuple[EnvState, jax.Array, jax.Array]
 

@@ -10,20 +10,12 @@ from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents.actor_critic import (
-    ActorCriticConfig,
-    AgentState,
-    Learner,
-    Params,
-    descend,
-    learner,
-    policy,
-    predictions,
-)
+from vs_agents.actor_critic import ActorCriticConfig, learner, policy, predictions
+from vs_agents.agent import AgentState, Learner, Params, descend
 from vs_agents.distributions import standard_normal
 from vs_agents.networks import BroNet, GaussianActor, ShiftedActor, TwinCritic
 from vs_agents.quantile import quantile_huber
-from vs_agents.replay import Transition, Values
+from vs_agents.replay import Batch, Values
 
 _ADAMW = optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(1e-4))  # optax's default
 _SLOW_ADAM = optax.scale_by_adam(b1=0.5)
@@ -153,7 +145,7 @@ class FullBRO(BRO):
         noise = self.scale * jnp.exp(log_std) * standard_normal(key, mean.shape)
         return jnp.tanh(self._shifted(state.extra.actor.params, observation, mean) + noise)
 
-    def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
+    def update_extra(self, state: AgentState, batch: Batch, key: Array) -> AgentState:
         """Update the optimistic actor, then both weights."""
         extra: Optimism = state.extra
         noise = standard_normal(key, batch.action.shape)
@@ -168,7 +160,7 @@ class FullBRO(BRO):
         return state._replace(extra=Optimism(actor, optimism, regularizer))
 
     def optimistic_loss(
-        self, params: Params, state: AgentState, batch: Transition, noise: Array
+        self, params: Params, state: AgentState, batch: Batch, noise: Array
     ) -> tuple[Array, Array]:
         """Return ``mean(w KL - (Q_1 + Q_2) / 2 - o |Q_1 - Q_2| / 2)`` and the mean KL divergence.
 

@@ -13,8 +13,8 @@ from jax import Array
 from jax import numpy as jnp
 
 from vs_agents import replay as memory
-from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.lanes import Lanes, learn
+from vs_agents.agent import Agent, AgentState
+from vs_agents.lanes import Lanes, learn, observe
 from vs_agents.replay import Replay, Transition
 
 type World = Any  # a pytree: the environments of all lanes
@@ -42,7 +42,7 @@ def run_inside(
     length: Array,
     *,
     environment: Environment,
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     counts: tuple[int, ...],
 ) -> tuple[Inside, dict[str, Array]]:
@@ -96,6 +96,7 @@ def run_inside(
             [partial(filled, branch) for branch in branches],
             *(lanes.agent, replay, keys[:, 1], keys[:, 3]),
         )
+        agent = jax.vmap(partial(observe, config))(agent, transition, observation)
         action = jax.vmap(config.explore)(agent, observation, keys[:, 2])
         history = {name: rows.at[i].set(metrics[name]) for name, rows in history.items()}
         return Inside(Lanes(agent, replay, keys[:, 0]), world, action), history
@@ -112,7 +113,7 @@ def _collect(agent: AgentState, *_: Any) -> tuple[AgentState, dict[str, Array]]:
 
 
 def _learn(
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     updates: int,
     agent: AgentState,

@@ -5,17 +5,16 @@ one configuration and therefore one compiled program, whatever their learning ra
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents import actor_critic
 from vs_agents import replay as memory
-from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.replay import Replay, Transition, Values
+from vs_agents.agent import Agent, AgentState
+from vs_agents.replay import Batch, Replay, Transition, Values
 
 
 class Lanes(NamedTuple):
@@ -30,9 +29,7 @@ class Lanes(NamedTuple):
     key: Array
 
 
-def init_lanes(
-    config: ActorCriticConfig, *, seeds: Values, learning_rates: Values, capacity: int
-) -> Lanes:
+def init_lanes(config: Agent, *, seeds: Values, learning_rates: Values, capacity: int) -> Lanes:
     """Return fresh lanes; a lane depends only on its own seed and learning rate.
 
     Args:
@@ -48,10 +45,10 @@ def init_lanes(
     return Lanes(agent, replay, keys[:, 1])
 
 
-def reset_lanes(lanes: Lanes, *, config: ActorCriticConfig) -> Lanes:
+def reset_lanes(lanes: Lanes, *, config: Agent) -> Lanes:
     """Start networks, optimisers and temperatures afresh; memories stay.
 
-    `ActorCriticConfig.reset_due` decides when.
+    `Agent.reset_due` decides when.
     """
     keys = jax.vmap(jax.random.split)(lanes.key)
     agent = _init_agents(keys[:, 0], lanes.agent.learning_rate, config=config)
@@ -59,8 +56,8 @@ def reset_lanes(lanes: Lanes, *, config: ActorCriticConfig) -> Lanes:
 
 
 @partial(jax.jit, static_argnames="config")
-def _init_agents(keys: Array, learning_rates: Array, *, config: ActorCriticConfig) -> AgentState:
-    return jax.vmap(partial(actor_critic.init, config))(keys, learning_rates)
+def _init_agents(keys: Array, learning_rates: Array, *, config: Agent) -> AgentState:
+    return jax.vmap(config.init)(keys, learning_rates)
 
 
 def updates_due(decision: int, utd: float) -> int:
@@ -82,11 +79,11 @@ def step(
     transition: Transition,
     observation: Values,
     *,
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     updates: int | None,
 ) -> tuple[Lanes, Array, dict[str, Array]]:
-    """Insert the transitions, update on fresh samples, choose the next actions.
+    """Insert the transitions, update on fresh samples, observe, choose the next actions.
 
     Args:
         lanes: state before; donated, do not use it again.
@@ -103,7 +100,7 @@ def step(
         The lanes after, actions ``(lanes, action)`` in (-1, 1), and the metrics of this step's
         updates, means ``(lanes,)`` by name; those of updates not done are absent.
     """
-    seen = _joined(transition, observation)  # six arrays cost more to hand over than one
+    seen = _joined(transition, observation)  # seven arrays cost more to hand over than one
     return _step(lanes, seen, config=config, batch_size=batch_size, updates=updates)
 
 
@@ -112,11 +109,11 @@ def _joined(transition: Transition, observation: Values) -> np.ndarray:
     return np.concatenate([x.reshape(len(x), -1) for x in fields], axis=1, dtype=np.float32)
 
 
-def _parted(seen: Values, config: ActorCriticConfig) -> tuple[Transition, Array]:
-    sizes = (config.observation_size, config.action_size, 1, 1, config.observation_size)
+def _parted(seen: Values, config: Agent) -> tuple[Transition, Array]:
+    sizes = (config.observation_size, config.action_size, 1, 1, 1, config.observation_size)
     *fields, observation = jnp.split(seen, np.cumsum(sizes))
-    before, action, reward, terminated, after = fields
-    return Transition(before, action, reward[0], terminated[0], after), observation
+    before, action, *scalars, after = fields
+    return Transition(before, action, *(x[0] for x in scalars), after), observation
 
 
 @partial(jax.jit, static_argnames=("config", "batch_size", "updates"), donate_argnums=0)
@@ -124,7 +121,7 @@ def _step(
     lanes: Lanes,
     seen: Values,
     *,
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     updates: int | None,
 ) -> tuple[Lanes, Array, dict[str, Array]]:
@@ -143,6 +140,7 @@ def _step(
             agent, metrics = learn(
                 config, agent, replay, sample_key, update_key, batch_size, updates
             )
+        agent = observe(config, agent, transition, observation)
         action = config.explore(agent, observation, act_key)
         return agent, replay.data, key, action, metrics
 
@@ -152,8 +150,16 @@ def _step(
     return Lanes(agent, Replay(data, lanes.replay.inserted + 1), key), action, metrics
 
 
+def observe(
+    config: Agent, agent: AgentState, transition: Transition, observation: Values
+) -> AgentState:
+    """Let one agent take note of a step, as `Agent.observe`."""
+    ended = jnp.maximum(transition.terminated, transition.truncated)
+    return config.observe(agent, observation, transition.reward, ended)
+
+
 def learn(
-    config: ActorCriticConfig,
+    config: Agent,
     agent: AgentState,
     replay: Replay,
     sample_key: Array,
@@ -162,25 +168,28 @@ def learn(
     updates: int,
 ) -> tuple[AgentState, dict[str, Array]]:
     """Do one agent's updates of one environment step, as `step`; metrics are means, () each."""
-    type Batch = tuple[Transition, Array]
     actor_always = config.actor_every == "critic_update"
+    parts = [config.update_critic]
+    if actor_always:
+        parts.insert(0 if config.actor_first else 1, config.update_actor)
 
-    def both(agent: AgentState, batch: Batch) -> tuple[AgentState, dict[str, Array]]:
-        critic_key, actor_key = jax.random.split(batch[1])
-        agent, metrics = config.update_critic(agent, batch[0], critic_key)
-        if actor_always:
-            agent, more = config.update_actor(agent, batch[0], actor_key)
-            metrics |= more
+    def update(agent: AgentState, drawn: tuple[Batch, Array]) -> tuple[AgentState, Any]:
+        batch, key = drawn
+        metrics: dict[str, Array] = {}
+        for part, part_key in zip(parts, jax.random.split(key), strict=False):
+            agent, found = part(agent, batch, part_key)
+            metrics |= found
         return agent, metrics
 
     draws = updates if actor_always else max(updates, 1)
     if not draws:
         return agent, {}
-    batches = memory.sample(replay, sample_key, (draws, batch_size))
+    window = {"discount": config.discount, "n_step": config.n_step}
+    batches = memory.sample(replay, sample_key, (draws, batch_size), **window)
     keys = jax.random.split(update_key, draws + 1)
     metrics: dict[str, Array] = {}
     if updates:
-        agent, stacked = jax.lax.scan(both, agent, (batches, keys[:-1]))
+        agent, stacked = jax.lax.scan(update, agent, (batches, keys[:-1]))
         metrics = jax.tree.map(jnp.mean, stacked)
     if not actor_always:
         last = jax.tree.map(lambda x: x[-1], batches)
@@ -190,6 +199,6 @@ def learn(
 
 
 @partial(jax.jit, static_argnames="config")
-def evaluate(agent: AgentState, observation: Values, *, config: ActorCriticConfig) -> Array:
+def evaluate(agent: AgentState, observation: Values, *, config: Agent) -> Array:
     """Return every lane's deterministic action ``(lanes, action)``."""
-    return jax.vmap(config.act)(agent, observation)
+    return jax.vmap(config.act_deterministic)(agent, observation)
