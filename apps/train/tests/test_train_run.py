@@ -319,6 +319,36 @@ def test_sinks_are_given_the_rows_of_the_table(toy, tmp_path):
     assert notes.closed[1].startswith("GeneratorExit")
 
 
+def test_simbav2_counts_environment_steps_under_action_repeat():
+    """Ten random decisions, then ten of two updates each; statistics from the second decision on."""
+    config = TrainConfig(
+        algo="simbav2",
+        env="dmc/pendulum-swingup",
+        batch_size=4,
+        critic_width=8,
+        critic_depth=1,
+        actor_width=8,
+        seeds=2,
+        steps=40,
+        warmup_steps=20,
+        eval_every=20,
+        eval_episodes=1,
+    )
+    trainer = Trainer(config)
+    found = []
+    while trainer.env_step < 40:
+        found.append(trainer.advance(40))
+    evaluations = [evaluation for evaluation in found if evaluation is not None]
+    assert len(found) == 20
+    assert [(one.env_step, one.updates) for one in evaluations] == [(20, 0), (40, 20)]
+    assert set(evaluations[1].metrics) == {"critic_loss", "entropy", "temperature"}
+    state = trainer.state()
+    assert state["lanes/agent/critic/optimizer/count"].tolist() == [20, 20]
+    np.testing.assert_allclose(state["lanes/agent/extra/observation/count"], 20, rtol=1e-4)
+    assert int(state["lanes/replay/inserted"]) == 20
+    assert flops(config, env_step=40, updates=20)["flops"] == 20 * flops_per_update(config)
+
+
 @pytest.mark.parametrize(("utd", "resets"), [(2.0, [15_001]), (10.0, [15_001, 50_001])])
 def test_the_full_bro_resets_as_published_for_its_utd(utd, resets):
     config = TrainConfig(algo="bro-full", utd=utd)

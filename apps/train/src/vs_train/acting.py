@@ -12,7 +12,12 @@ from vs_train.snapshot import Arrays, part, under
 
 def environments_of(config: TrainConfig, seeds: np.ndarray) -> VectorEnv:
     """Build one environment per seed."""
-    return make(config.env, seeds=seeds, backend=config.backend)
+    return make(
+        config.env,
+        seeds=seeds,
+        backend=config.backend,
+        action_repeat=config.choices.action_repeat,
+    )
 
 
 def derived_seeds(seeds: np.ndarray, *where: int) -> list[int]:

@@ -14,7 +14,7 @@ from vs_agents import (
 )
 
 from vs_train.acting import Acting, derived_seeds, environments_of, finite
-from vs_train.cell import Evaluation, agent_config, critic_updates, lane_axes, reset_due
+from vs_train.cell import Evaluation, agent_config, critic_updates, decisions, lane_axes, reset_due
 from vs_train.config import SEED_LIMIT, TrainConfig
 from vs_train.holdout import Holdout
 from vs_train.means import Means
@@ -40,7 +40,7 @@ class Trainer:
         rates, seeds = lane_axes(config)
         self._seeds = seeds[lanes]
         self._agent = agent_config(config)
-        capacity = min(config.replay_capacity, config.steps)
+        capacity = min(config.replay_capacity, config.steps // self._choices.action_repeat)
         self._lanes = init_lanes(
             self._agent, seeds=self._seeds, learning_rates=rates[lanes], capacity=capacity
         )
@@ -52,18 +52,18 @@ class Trainer:
         self._metrics = Means()
 
     def advance(self, until: int) -> Evaluation | None:
-        """Do one environment step with its updates; evaluate where it is time."""
-        decision = self.env_step - self._choices.warmup_steps
-        random = decision < 0
-        due = None if random else updates_due(decision, self._choices.utd)
-        if reset_due(self._agent, self._choices, self.env_step + 1):
+        """Do one decision with its updates; evaluate where it is time."""
+        choices, repeat = self._choices, self._choices.action_repeat
+        random = self.env_step < choices.warmup_steps
+        due = None if random else updates_due(decisions(choices, self.env_step), choices.utd)
+        if reset_due(self._agent, choices, self.env_step + repeat):
             self._lanes = reset_lanes(self._lanes, config=self._agent)
         if self._holdout is not None:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
         if self._config.diagnostics != "none" and not random:
             fresh = fresh_loss(self._lanes, transition, config=self._agent)
-            self._metrics.add(fresh, env_step=self.env_step + 1)
+            self._metrics.add(fresh, env_step=self.env_step + repeat)
         self._lanes, action, metrics = step(
             self._lanes,
             transition,
@@ -73,7 +73,7 @@ class Trainer:
             updates=due,
         )
         self._acting.choose(np.asarray(action))
-        self.env_step += 1
+        self.env_step += repeat
         self._metrics.add(metrics, env_step=self.env_step)
         if self.env_step % self._choices.eval_every:
             return None

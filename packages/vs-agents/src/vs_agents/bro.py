@@ -36,11 +36,13 @@ class BRO(ActorCriticConfig):
     Attributes:
         actor_blocks: residual blocks of the actor.
         quantiles: of the return, predicted by each critic.
+        pessimism: part of half the critics' difference to subtract from their mean.
         reset_every: critic updates between two resets; None for never.
     """
 
     actor_blocks: int = 1
     quantiles: int = 100
+    pessimism: float = 0.0
     reset_every: int | None = 2_500_000
 
     network_optimizer: ClassVar = _ADAMW
@@ -58,8 +60,10 @@ class BRO(ActorCriticConfig):
         return TwinCritic(BroNet, width, self.critic_depth, self.quantiles, self.dtype)
 
     def combine(self, predictions: Array) -> Array:
-        """Return the mean of the two, quantile by quantile."""
-        return predictions.mean(0)
+        """Return the mean of the two less `pessimism` times half their difference, by quantile."""
+        first, second = predictions
+        mean = predictions.mean(0)
+        return mean - self.pessimism * 0.5 * jnp.abs(first - second) if self.pessimism else mean
 
     def loss(self, predictions: Array, target: Array) -> Array:
         """Return the quantile Huber loss."""
