@@ -1,4 +1,4 @@
-"""SAC, BRO and SimbaV2 against numbers that the published code computed.
+"""SAC, BRO, SimbaV2 and PQL against numbers that the published code computed.
 
 The random numbers are given: `standard_normal` is replaced by the draws the published code made.
 """
@@ -11,9 +11,10 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BRO, SAC, AgentState, Batch, FullBRO, actor_critic, bro, simbav2
+from vs_agents import BRO, SAC, AgentState, Batch, FullBRO, actor_critic, bro, pql, simbav2
 from vs_agents.distributions import project
 from vs_agents.moments import Moments
+from vs_agents.replay import Replay, Transition, sample
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "reference" / "goldens"
 pytestmark = pytest.mark.skipif(
@@ -87,7 +88,7 @@ def draws(monkeypatch):
         assert noise.shape == shape
         return noise
 
-    for module in (actor_critic, bro, simbav2):
+    for module in (actor_critic, bro, simbav2, pql):
         monkeypatch.setattr(module, "standard_normal", standard_normal)
     return waiting
 
@@ -297,3 +298,123 @@ def test_parts_of_simbav2():
         np.testing.assert_allclose(found, golden[f"norm/batch_out/{name}"], rtol=1e-5, atol=5e-6)
     found = config.scaled(state, golden["norm/batch_in/reward"])
     np.testing.assert_allclose(found, golden["norm/batch_out/reward"], rtol=1e-5, atol=5e-6)
+
+
+def torch_params(tree: dict) -> dict:
+    """Published PQL parameters of one network under our names; kernels are (out, in) there."""
+    found = {}
+    for name, value in tree["params"].items():
+        _, layer, kind = name.rsplit(".", 2)
+        part = found.setdefault(f"_Linear_{int(layer) // 2}", {})
+        part["kernel" if kind == "weight" else "bias"] = value.T if kind == "weight" else value
+    return found
+
+
+def pql_critics(golden: Golden, at: str) -> dict:
+    both = golden.tree(at)["params"]
+    pair = [
+        torch_params({"params": {k: v for k, v in both.items() if k.startswith(f"net_q{i}")}})
+        for i in (1, 2)
+    ]
+    return {"params": {"Vmap_MLP_0": jax.tree.map(lambda *xs: jnp.stack(xs), *pair)}}
+
+
+class Small(pql.PQL):
+    def hidden(self, width):
+        return (16, 12, 8)
+
+
+class SmallD(pql.PQLD):
+    def hidden(self, width):
+        return (16, 12, 8)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("pql", Small), ("pql_d", SmallD)])
+def test_three_updates_of_pql(name, kind, draws):
+    golden, config = Golden(name), kind(observation_size=5, action_size=2)
+
+    def actor_params(at):
+        return {"params": torch_params(golden.tree(f"{at}/actor"))}
+
+    state = config.init(jax.random.key(0), 5e-4)
+    mean, variance = (jnp.asarray(golden[f"normalizer/{x}"]) for x in ("mean", "var"))
+    given = state._replace(
+        actor=state.actor._replace(params=actor_params("p0")),
+        critic=state.critic._replace(params=pql_critics(golden, "p0/critic")),
+        target_critic=pql_critics(golden, "p0/target"),
+        extra=Moments(mean, variance, jnp.ones(())),
+    )
+    assert_same(jax.tree.map(jnp.shape, given), jax.tree.map(jnp.shape, state))
+
+    @jax.jit
+    def update(state, batch, noise):
+        draws.append(noise)
+        state, found = config.update_critic(state, batch, jax.random.key(0))
+        loss = config.policy_loss(state.actor.params, state, batch)
+        return config.update_actor(state, batch, jax.random.key(0))[0], found, loss
+
+    state = given
+    for i in range(3):
+        discount = 0.99**3 * (1 - golden["batch/terminated"][i, :, 0])
+        batch = Batch(
+            golden["batch/observation"][i],
+            golden["batch/action"][i],
+            golden["batch/n_step_reward"][i, :, 0],
+            discount,
+            golden["batch/next_observation"][i],
+        )
+        state, found, loss = update(state, batch, golden["noise/target"][i])
+        expected = float(golden[f"info{i}/critic_loss"])
+        assert float(found["critic_loss"]) == pytest.approx(expected, rel=1e-5)
+        assert float(loss) == pytest.approx(float(golden[f"info{i}/actor_loss"]), abs=1e-6)
+        if i in (0, 2):
+            after = f"p{i + 1}"
+            assert_same(state.actor.params, actor_params(after), 2e-6)
+            assert_same(state.critic.params, pql_critics(golden, f"{after}/critic"), 2e-6)
+            assert_same(state.target_critic, pql_critics(golden, f"{after}/target"), 2e-6)
+
+
+def test_parts_of_pql(draws):
+    golden = Golden("pql_parts")
+    config = pql.PQL(observation_size=5, action_size=2, critic_width=8, actor_width=8)
+    state, none = config.init(jax.random.key(0), 5e-4), np.zeros(16)
+    for i in range(6):
+        state = config.observe(state, golden["rms/x"][i], none, none)
+        np.testing.assert_allclose(state.extra.mean, golden["rms/mean"][i], rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(state.extra.variance, golden["rms/var"][i], rtol=1e-5, atol=2e-6)
+    learning = config.normalised(state, golden["rms/test_x"])
+    np.testing.assert_allclose(learning, golden["rms/learning_normalized"], rtol=1e-5, atol=2e-6)
+
+    policy = golden["exploration/policy_action"]
+    bias = {"_Linear_3": {"kernel": jnp.zeros((2, 2)), "bias": jnp.arctanh(policy[0])}}
+    actor = jax.tree.map(jnp.zeros_like, state.actor.params)["params"] | bias
+    draws.append(golden["exploration/noise"])
+    one = state._replace(actor=state.actor._replace(params={"params": actor}))
+    acted = config.explore(one, jnp.zeros((6, 5)), jax.random.key(0))
+    noise = np.linspace(0.05, 0.8, 6)[:, None] * golden["exploration/noise"]
+    np.testing.assert_allclose(acted, np.clip(policy[0] + noise, -1, 1), atol=1e-5)
+    np.testing.assert_allclose(
+        np.clip(policy + noise, -1, 1), golden["exploration/action"], atol=1e-5
+    )
+
+    for env in range(4):
+        names = "observation", "action", "reward", "done", "next_observation"
+        rows = {name: golden[f"nstep/in/{name}"][env] for name in names}
+        ends = rows["done"][:, 0]
+        data = Transition(
+            *(rows["observation"], rows["action"], rows["reward"][:, 0]),
+            *(ends, 0 * ends, rows["next_observation"]),
+        )
+        memory = Replay(data, jnp.asarray(12))
+        batch = sample(memory, jax.random.key(env), (300,), discount=0.99, n_step=3)
+        for t in range(10):
+            first = rows["observation"][t]
+            (found, *_) = np.flatnonzero((np.asarray(batch.observation) == first).all(-1))
+            row = 4 * t + env
+            done = golden["nstep/out/done"][row, 0]
+            reward = float(golden["nstep/out/reward"][row, 0])
+            assert float(batch.reward[found]) == pytest.approx(reward, abs=2e-6)
+            assert float(batch.discount[found]) == pytest.approx(0.99**3 * (1 - done), abs=1e-6)
+            if not done:
+                after = golden["nstep/out/next_observation"][row]
+                np.testing.assert_array_equal(batch.next_observation[found], after)

@@ -15,6 +15,7 @@ from vs_agents.lanes import (
     updates_after,
     updates_due,
 )
+from vs_agents.pql import PQL, PQLD
 from vs_agents.replay import Batch, Transition
 from vs_agents.sac import SAC
 from vs_agents.simbav2 import SimbaV2, published_discount
@@ -22,6 +23,8 @@ from vs_agents.simbav2 import SimbaV2, published_discount
 __all__ = [
     "BRO",
     "COLLECT",
+    "PQL",
+    "PQLD",
     "SAC",
     "ActorCriticConfig",
     "Agent",

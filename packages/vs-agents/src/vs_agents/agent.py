@@ -14,7 +14,9 @@ from jax import Array
 from vs_agents.replay import Batch, Values
 
 type Params = Any  # a pytree of arrays
-type Every = Literal["critic_update", "env_step"]
+type Every = Literal["critic_update", "second_critic_update", "env_step"]
+"""When the actor is updated: after every critic update, on its batch; after every second one, on a
+batch of its own; or once per environment step, after that step's critic updates."""
 type Metrics = dict[str, Array]
 
 
@@ -66,7 +68,7 @@ class Agent(Protocol):
 
     @property
     def actor_every(self) -> Every:
-        """Update the actor with every critic update, or once per environment step, after those."""
+        """When the actor is updated."""
         ...
 
     @property

@@ -26,7 +26,7 @@ COLLECT = -1
 
 
 class Inside(NamedTuple):
-    """Agents and their environments; every leaf but ``lanes.replay.inserted`` is per lane."""
+    """Agents and their environments; every leaf is per lane, but for two of `Lanes`."""
 
     lanes: Lanes
     world: World
@@ -66,7 +66,8 @@ def run_inside(
         world=jax.tree.map(jnp.asarray, inside.world), action=jnp.asarray(inside.action)
     )
     branches = [_collect, *(partial(_learn, config, batch_size, n) for n in counts)]
-    operands = (inside.lanes.agent, inside.lanes.replay, inside.lanes.key, inside.lanes.key)
+    lanes = inside.lanes
+    operands = (lanes.agent, lanes.replay, lanes.key, lanes.key, lanes.updates)
     named: dict[str, Any] = {}
     for branch in branches:
         named |= jax.eval_shape(branch, *operands)[1]
@@ -94,12 +95,13 @@ def run_inside(
         agent, metrics = jax.lax.switch(
             which,
             [partial(filled, branch) for branch in branches],
-            *(lanes.agent, replay, keys[:, 1], keys[:, 3]),
+            *(lanes.agent, replay, keys[:, 1], keys[:, 3], lanes.updates),
         )
         agent = jax.vmap(partial(observe, config))(agent, transition, observation)
         action = jax.vmap(config.explore)(agent, observation, keys[:, 2])
         history = {name: rows.at[i].set(metrics[name]) for name, rows in history.items()}
-        return Inside(Lanes(agent, replay, keys[:, 0]), world, action), history
+        updates = lanes.updates + jnp.maximum(due[i], 0)
+        return Inside(Lanes(agent, replay, keys[:, 0], updates), world, action), history
 
     return jax.lax.fori_loop(0, length, one, (inside, none))
 
@@ -120,8 +122,9 @@ def _learn(
     replay: Replay,
     sample_keys: Array,
     update_keys: Array,
+    done: Array,
 ) -> tuple[AgentState, dict[str, Array]]:
     def one(agent: AgentState, data: Transition, *keys: Array) -> Any:
-        return learn(config, agent, Replay(data, replay.inserted), *keys, batch_size, updates)
+        return learn(config, agent, Replay(data, replay.inserted), *keys, done, batch_size, updates)
 
     return jax.vmap(one)(agent, replay.data, sample_keys, update_keys)

@@ -60,5 +60,9 @@ def measured_total(config: Agent, batch_size: int, *, decisions: int, updates: i
         updates: critic updates.
     """
     each = measured_flops(config, batch_size)
-    actor_updates = decisions if config.actor_every == "env_step" else updates
+    actor_updates = {
+        "critic_update": updates,
+        "second_critic_update": updates // 2,
+        "env_step": decisions,
+    }[config.actor_every]
     return each.critic * updates + each.actor * actor_updates

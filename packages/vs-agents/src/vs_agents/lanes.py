@@ -20,13 +20,14 @@ from vs_agents.replay import Batch, Replay, Transition, Values
 class Lanes(NamedTuple):
     """Agents, memories and random keys, every leaf with leading axis ``(lanes, ...)``.
 
-    Only ``replay.inserted`` has no such axis: all lanes step together, so the place written is one
-    number and the insertion stays a slice update in place.
+    Only ``replay.inserted`` and ``updates`` have no such axis: all lanes step together, so the place
+    written is one number and the insertion stays a slice update in place.
     """
 
     agent: AgentState
     replay: Replay
     key: Array
+    updates: Array  # () int32, critic updates of each agent so far
 
 
 def init_lanes(config: Agent, *, seeds: Values, learning_rates: Values, capacity: int) -> Lanes:
@@ -42,7 +43,7 @@ def init_lanes(config: Agent, *, seeds: Values, learning_rates: Values, capacity
     rates = jnp.asarray(learning_rates, jnp.float32)
     agent = _init_agents(keys[:, 0], rates, config=config)
     replay = memory.empty(capacity, config.observation_size, config.action_size, lanes=len(rates))
-    return Lanes(agent, replay, keys[:, 1])
+    return Lanes(agent, replay, keys[:, 1], jnp.zeros((), jnp.int32))
 
 
 def reset_lanes(lanes: Lanes, *, config: Agent) -> Lanes:
@@ -60,18 +61,24 @@ def _init_agents(keys: Array, learning_rates: Array, *, config: Agent) -> AgentS
     return jax.vmap(config.init)(keys, learning_rates)
 
 
-def updates_due(decision: int, utd: float) -> int:
+def updates_due(decision: int, utd: float, *, environments: int = 1) -> int:
     """Return the number of critic updates after decision ``decision`` = 0, 1, 2, ...
 
     They are spread evenly and exact in sum, see `updates_after`: at ``utd`` = 1/2 every second
     decision is followed by one update.
     """
-    return updates_after(decision + 1, utd) - updates_after(decision, utd)
+    return updates_after(decision + 1, utd, environments=environments) - updates_after(
+        decision, utd, environments=environments
+    )
 
 
-def updates_after(decisions: int, utd: float) -> int:
-    """Return the number of critic updates in the first ``decisions``: ``floor(decisions utd)``."""
-    return int(decisions * utd)
+def updates_after(decisions: int, utd: float, *, environments: int = 1) -> int:
+    """Return the number of critic updates in the first ``decisions``.
+
+    It is ``floor(decisions * environments * utd)``: ``utd`` counts updates per transition that the
+    agent collects, of which a decision in N environments at once gives N.
+    """
+    return int(decisions * environments * utd)
 
 
 def step(
@@ -138,7 +145,7 @@ def _step(
         metrics: dict[str, Array] = {}
         if updates is not None:
             agent, metrics = learn(
-                config, agent, replay, sample_key, update_key, batch_size, updates
+                config, agent, replay, sample_key, update_key, lanes.updates, batch_size, updates
             )
         agent = observe(config, agent, transition, observation)
         action = config.explore(agent, observation, act_key)
@@ -147,7 +154,8 @@ def _step(
     agent, data, key, action, metrics = jax.vmap(one)(
         lanes.agent, lanes.replay.data, lanes.key, seen
     )
-    return Lanes(agent, Replay(data, lanes.replay.inserted + 1), key), action, metrics
+    replay = Replay(data, lanes.replay.inserted + 1)
+    return Lanes(agent, replay, key, lanes.updates + (updates or 0)), action, metrics
 
 
 def observe(
@@ -164,34 +172,50 @@ def learn(
     replay: Replay,
     sample_key: Array,
     update_key: Array,
+    done: Array,
     batch_size: int,
     updates: int,
 ) -> tuple[AgentState, dict[str, Array]]:
-    """Do one agent's updates of one environment step, as `step`; metrics are means, () each."""
+    """Do one agent's updates of one environment step, as `step`; metrics are means, () each.
+
+    ``done`` counts the critic updates before; it must not differ between lanes, so that a policy
+    that is not due costs nothing.
+    """
+    draw = partial(memory.sample, replay, discount=config.discount, n_step=config.n_step)
     actor_always = config.actor_every == "critic_update"
     parts = [config.update_critic]
     if actor_always:
         parts.insert(0 if config.actor_first else 1, config.update_actor)
 
-    def update(agent: AgentState, drawn: tuple[Batch, Array]) -> tuple[AgentState, Any]:
-        batch, key = drawn
+    def update_actor(agent: AgentState, key: Array) -> AgentState:
+        sample_key, actor_key = jax.random.split(key)
+        batch = draw(sample_key, (batch_size,))
+        return config.update_actor(agent, batch, actor_key)[0]
+
+    def update(agent: AgentState, drawn: tuple[Batch, Array, Array]) -> tuple[AgentState, Any]:
+        batch, key, number = drawn
+        keys = jax.random.split(key)
         metrics: dict[str, Array] = {}
-        for part, part_key in zip(parts, jax.random.split(key), strict=False):
+        for part, part_key in zip(parts, keys, strict=False):
             agent, found = part(agent, batch, part_key)
             metrics |= found
+        if config.actor_every == "second_critic_update":
+            due = number % 2 == 0
+            agent = jax.lax.cond(due, update_actor, lambda agent, _: agent, agent, keys[1])
         return agent, metrics
 
-    draws = updates if actor_always else max(updates, 1)
+    once = config.actor_every == "env_step"
+    draws = max(updates, 1) if once else updates
     if not draws:
         return agent, {}
-    window = {"discount": config.discount, "n_step": config.n_step}
-    batches = memory.sample(replay, sample_key, (draws, batch_size), **window)
+    batches = draw(sample_key, (draws, batch_size))
     keys = jax.random.split(update_key, draws + 1)
     metrics: dict[str, Array] = {}
     if updates:
-        agent, stacked = jax.lax.scan(update, agent, (batches, keys[:-1]))
+        numbers = done + 1 + jnp.arange(updates)
+        agent, stacked = jax.lax.scan(update, agent, (batches, keys[:-1], numbers))
         metrics = jax.tree.map(jnp.mean, stacked)
-    if not actor_always:
+    if once:
         last = jax.tree.map(lambda x: x[-1], batches)
         agent, more = config.update_actor(agent, last, keys[-1])
         metrics |= more
