@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -317,6 +318,30 @@ def test_sinks_are_given_the_rows_of_the_table(toy, tmp_path):
     next(evaluations)
     evaluations.close()
     assert notes.closed[1].startswith("GeneratorExit")
+
+
+def test_agents_stop_at_success_and_stay_stopped(toy, tmp_path, monkeypatch):
+    """Seed 0 succeeds at env step 20, seed 1 at 40, also where a checkpoint lies between."""
+    config = replace(TINY, learning_rates=(1e-3,), eval_every=10, stop_at_success=5.0)
+    found = {10: [0.0, 9.0], 20: [6.0, 1.0], 30: [0.0, np.nan], 40: [0.0, 5.0], 50: [0.0, 0.0]}
+    monkeypatch.setattr(Trainer, "_evaluate", lambda self, _: np.array(found[self.env_step]))
+    found[10][1] = 4.0
+    assert [one.env_step for one in train(config)] == [10, 20, 30, 40]
+
+    rows = [(10, 0), (10, 1), (20, 0), (20, 1), (30, 1), (40, 1)]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    list(train_and_record(config, whole))
+    with closing(train_and_record(config, parts, checkpoint_every=25)) as first:
+        for evaluation in first:
+            if evaluation.env_step == 30:
+                break
+    list(train_and_record(config, parts, resume=True))
+    for out in (whole, parts):
+        table = read_table(out).sort("env_step", "seed")
+        assert list(zip(table["env_step"], table["seed"], strict=True)) == rows
+        stopped = table.filter(table["stopped_on_success"].fill_null(value=False))
+        assert list(zip(stopped["env_step"], stopped["seed"], strict=True)) == [(20, 0), (40, 1)]
+        assert is_finished(config, out)
 
 
 def test_simbav2_counts_environment_steps_under_action_repeat():

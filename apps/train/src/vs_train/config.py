@@ -110,6 +110,8 @@ class TrainConfig:
         eval_episodes: episodes of the deterministic policy per evaluation.
             By algorithm: 1, 5, 5, 10.
         replay_capacity: transitions kept; never more than ``steps`` are allocated.
+        stop_at_success: return of an evaluation at which an agent has succeeded: it has no later rows
+            in the table, and training ends once all agents have; None to go on.
         actor_every: update actor and temperature with every critic update, or once per
             environment step.
         discount: gamma per decision. None: 0.99; simbav2's follows from the episode's length.
@@ -151,6 +153,7 @@ class TrainConfig:
     eval_every: int | None = None
     eval_episodes: int | None = None
     replay_capacity: int = 1_000_000
+    stop_at_success: float | None = None
     actor_every: Literal["critic_update", "env_step"] = "critic_update"
     discount: float | None = None
     n_step: int | None = None
@@ -237,8 +240,9 @@ class TrainConfig:
         nothing either, but tables with passive critics of several widths must tell them apart.
         """
         values = asdict(self) | asdict(self.choices)
-        if self.passive_critic_width is None:
-            del values["passive_critic_width"]
+        for name in ("passive_critic_width", "stop_at_success"):
+            if values[name] is None:
+                del values[name]
         for name in (
             "learning_rates",
             "seeds",

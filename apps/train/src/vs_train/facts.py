@@ -47,6 +47,7 @@ def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
     packages = (*_RECORDED, *_OF_BACKEND.get(config.backend, ()))
     facts = task(config.env)
     return {
+        "action_repeat": config.choices.action_repeat,
         "optimal_return": facts.optimal_return,
         "versions": {name: version(name) for name in packages},
         "device": jax.devices()[0].device_kind,

@@ -56,6 +56,9 @@ CONFIG_COLUMNS: tuple[str, ...] = (
 )
 """The columns that every run table has and that are constant within a run."""
 
+FACTS: tuple[str, ...] = ("optimal_return", "action_repeat")
+"""The optional columns that are facts of a run's metadata."""
+
 IDENTITY_COLUMNS: tuple[str, ...] = (
     *CONFIG_COLUMNS,
     "variant",
@@ -87,14 +90,13 @@ def constant_columns(
 ) -> dict[str, object]:
     """Return the column values of a run: required columns always, optional ones if present.
 
-    All are settings of its configuration, but for ``optimal_return`` of its metadata.
+    All are settings of its configuration, but for the facts ``optimal_return`` and
+    ``action_repeat`` of its metadata.
     """
     columns = {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
     if isinstance(columns["benchmark"], str):
         columns["benchmark"] = benchmark_name(columns["benchmark"])
-    if "optimal_return" in metadata:
-        columns["optimal_return"] = metadata["optimal_return"]
-    return columns
+    return columns | {name: metadata[name] for name in FACTS if name in metadata}
 
 
 class RunTableError(ValueError):
@@ -247,7 +249,7 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
     columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
     _check_constant(table.select("run", *columns), source)
-    for fact in ("optimal_return", "action_repeat"):  # unknown in older folders of the same run
+    for fact in FACTS:  # unknown in older folders of the same run
         if fact in table.columns:
             _check_constant(table.select("run", fact).drop_nulls(), source)
 

@@ -63,6 +63,7 @@ class Constants:
     warmup_steps: int | None = None
     eval_episodes: int | None = None
     replay_capacity: int | None = None
+    stop_at_success: float | None = None
     action_repeat: int | None = None
     discount: float | None = None
     n_step: int | None = None
