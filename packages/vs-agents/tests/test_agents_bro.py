@@ -356,6 +356,15 @@ def test_termination_stops_the_bootstrap_in_every_quantile(state):
     np.testing.assert_array_equal(target, np.repeat(batch.reward[:, None], QUANTILES, 1))
 
 
+@pytest.mark.parametrize(
+    ("pessimism", "expected"), [(0.0, [2.0, -1.0]), (0.5, [1.5, -1.5]), (1.0, [1.0, -2.0])]
+)
+def test_pessimism_goes_from_the_mean_to_the_smaller_quantile(pessimism, expected):
+    both = jnp.asarray([[1.0, 0.0], [3.0, -2.0]])
+    found = replace(CONFIG, pessimism=pessimism).combine(both)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_facts_of_the_networks():
     state = CONFIG.init(jax.random.key(0), RATE)
     inputs, width = 6, 24

@@ -1,6 +1,7 @@
 """PQL and PQL-D against their specification, written out in float64 numpy apart from the package."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -222,6 +223,10 @@ def test_the_policy_learns_after_every_second_critic_update():
         counts.append([x.tolist() for x in both])
     assert counts == [[[c] * 2, [a] * 2] for c, a in ((1, 0), (4, 2), (5, 2))]
     assert int(lanes.updates) == 5
+    # a branch, not a choice between two results: a policy that is not due costs nothing
+    again = partial(step, config=config, batch_size=4, updates=1)
+    traced = jax.make_jaxpr(lambda lanes: again(lanes, happened, x[:, 6:9]))(lanes)
+    assert " cond[" in str(traced)
     each = measured_total(config, 4, decisions=0, updates=2)
     assert measured_total(config, 4, decisions=9, updates=4) == 2 * each
 
