@@ -94,7 +94,7 @@ def _published(config: TrainConfig, facts: Task) -> dict[str, Any]:
         return {
             "critics": 1 if facts.benchmark == "dmc" else 2,
             "discount": published_discount(facts.episode_steps, choices.action_repeat),
-            "decay_updates": critic_updates(choices, config.steps),
+            "decay_updates": max(1, critic_updates(choices, config.steps)),
         }
     return {}
 

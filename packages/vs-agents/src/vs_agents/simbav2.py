@@ -245,7 +245,6 @@ class SimbaV2:
                 jnp.asarray(math.log(self.initial_temperature), jnp.float32),
             )
         ]
-        zero = jnp.zeros(())
         seen = fresh_moments((self.observation_size,))
         return AgentState(
             actor=learners[0],
@@ -253,7 +252,7 @@ class SimbaV2:
             target_critic=jax.tree.map(jnp.copy, critic),  # own buffers: the state is donated
             log_temperature=learners[2],
             passive_critic=None,
-            extra=Statistics(seen, zero, fresh_moments(()), jnp.zeros(())),
+            extra=Statistics(seen, jnp.zeros(()), fresh_moments(()), jnp.zeros(())),
             learning_rate=jnp.asarray(learning_rate, jnp.float32),
         )
 
