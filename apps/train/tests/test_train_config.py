@@ -111,6 +111,7 @@ def test_constants_may_be_set_and_are_recorded(algo, given, constants):
         ("bro", {"reset_steps": (9,)}, "reset_steps: bro has none"),
         ("simbav2", {"passive_critic_width": 9}, "passive_critic_width: simbav2 has none"),
         ("sac", {"discount": 1.5}, "discount = 1.5: expected a number from 0 to 1"),
+        ("bro", {"reset_every": -1}, "reset_every = -1: expected 0"),
         ("sac", {"action_repeat": 3}, "steps = 100000: expected a multiple of action_repeat = 3"),
         ("simbav2", {"backend": "mjx"}, "action_repeat = 2: mjx has none; expected 1, or backend"),
     ],

@@ -188,6 +188,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} = {value}: expected a number from 0 to 1")
+        if self.reset_every is not None and self.reset_every < 0:
+            raise ValueError(f"reset_every = {self.reset_every}: expected 0 (never) or more")
         self._check_repeat()
         if not 0 <= self.first_seed <= SEED_LIMIT - self.seeds:
             raise ValueError(
