@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import polars as pl
 import pytest
@@ -160,7 +161,7 @@ def test_missing_configuration_and_bad_rows(tmp_path):
 def sweep(root, n):
     for i in range(n):
         with RunWriter(root, CONFIG | {"batch_size": i + 1}, metadata={"cell": i}) as writer:
-            extra = {"critic_loss": 1.0} if i % 2 else {}
+            extra: Any = {"critic_loss": 1.0} if i % 2 else {}
             for step in range(5):
                 writer.write(seed=0, env_step=step, return_=float(i), **extra)
 
@@ -294,3 +295,12 @@ def test_hbench_is_humanoid_bench_in_every_table(tmp_path):
     assert read_metadata(tmp_path / "sweep")["benchmark"].item() == "humanoid_bench"
     assert benchmark_name("hbench") == "humanoid_bench"
     assert benchmark_name("dmc") == "dmc"
+
+
+def test_facts_and_success_become_columns(tmp_path):
+    with RunWriter(tmp_path, CONFIG, metadata={"action_repeat": 2}) as writer:
+        writer.write(seed=0, env_step=2, return_=1.0)
+        writer.write(seed=0, env_step=4, return_=9.0, stopped_on_success=True)
+    table = scan(tmp_path).collect()
+    assert table["action_repeat"].to_list() == [2, 2]
+    assert table["stopped_on_success"].to_list() == [None, True]
