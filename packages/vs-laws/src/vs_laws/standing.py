@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from vs_laws.grid import nearest
 from vs_laws.law import Floats
 from vs_laws.level_law import LevelLaw
 from vs_laws.verdict import Judgement, Verdict
@@ -37,7 +36,7 @@ class Standing:
 
     Attributes:
         rms: root mean square of log(predicted/measured) of the law.
-        nearest: the same of the nearest other run.
+        nearest: the same of the nearest other run, of any one where several are equally near.
         constant: the same of the other runs' mean.
         inflate: what variances were multiplied by.
         n: (run, level) pairs compared.
@@ -107,13 +106,13 @@ def standing(law: LevelLaw) -> Standing:
     column = np.searchsorted(np.unique(entries.t), entries.t)
     table = np.log(np.where(np.isfinite(law.measured.data), law.measured.data, np.nan))
     table = table[:, np.isin(law.measured.levels, law.fitted)]
-    y = table[entries.run[known], column[known]]
     others = [_others(law, table, run, k) for run, k in zip(
         entries.run[known].tolist(), column[known].tolist(), strict=True)]  # fmt: skip
     near, constant = np.array(others).T
     compared = np.isfinite(near)
+    squares = gap[known] ** 2, near, constant
     return Standing(
-        _rms(gap[known][compared]), _rms((near - y)[compared]), _rms((constant - y)[compared]),
+        *(float(np.sqrt(part[compared].mean())) if compared.any() else np.nan for part in squares),
         float(np.mean(law.inflate)), int(compared.sum()),
     )  # fmt: skip
 
@@ -141,17 +140,18 @@ def trend(law: LevelLaw, axis: str, level: float | None = None) -> Trend:
 
 
 def _others(law: LevelLaw, table: Floats, run: int, column: int) -> tuple[float, float]:
-    """Return log D of the run nearest to another, and the mean of all others, at one level."""
-    rest = np.flatnonzero(np.isfinite(table[:, column]) & (np.arange(len(table)) != run))
-    if rest.size == 0:
+    """Return squared errors in log D of the run nearest to one, and of the mean of all others.
+
+    Of several that are equally near, as on any grid, the mean squared error: their order says nothing.
+    """
+    rest = np.isfinite(table[:, column]) & (np.arange(len(table)) != run)
+    if not rest.any():
         return float("nan"), float("nan")
-    places = {axis: values[rest] for axis, values in law.measured.places.items()}
-    at = {axis: values[run] for axis, values in law.measured.places.items()}
-    return float(table[rest[nearest(places, at)], column]), float(table[rest, column].mean())
-
-
-def _rms(values: Floats) -> float:
-    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
+    gaps = [np.log(values / values[run]) ** 2 for values in law.measured.places.values()]
+    distance = np.sum(gaps, axis=0)
+    near = rest & (distance <= distance[rest].min() + 1e-9)
+    error = table[:, column] - table[run, column]
+    return float(np.mean(error[near] ** 2)), float(error[rest].mean() ** 2)
 
 
 def _percent(change: float) -> str:
