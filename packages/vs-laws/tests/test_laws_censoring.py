@@ -1,5 +1,7 @@
 """Runs that stop below a level: moments, what they say, and expectation propagation by sampling."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import truncnorm
@@ -68,7 +70,7 @@ def test_only_the_lowest_level_that_was_not_reached_counts():
     first = Measured.of(data, [1.0, 2.0, 3.0], seeds=4, last_step=2e5, sigma=SIGMA)
     laws = [fit_level_law(one) for one in (both, first)]
     assert laws[0].posteriors[0].entries.run.size == 5 * 3 - 1
-    places = {"level": [2.0, 3.0], "sigma": [1.0, 3.0]}
+    places: dict[str, Any] = {"level": [2.0, 3.0], "sigma": [1.0, 3.0]}
     one, other = (law.predict(**places).value for law in laws)
     np.testing.assert_array_equal(one, other)
 

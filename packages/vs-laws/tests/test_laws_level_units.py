@@ -1,11 +1,17 @@
 """Units, order of runs and order of axes: a law of all levels does not depend on them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from vs_laws import Measured, fit_level_law, standing, trend
 
 LEVELS = [300.0, 500.0, 800.0]
-ASKED = {"level": [350.0, 800.0, 900.0], "sigma": [0.5, 3.0, 16.0], "width": [300.0, 90.0, 5e3]}
+ASKED: dict[str, Any] = {
+    "level": [350.0, 800.0, 900.0],
+    "sigma": [0.5, 3.0, 16.0],
+    "width": [300.0, 90.0, 5e3],
+}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +76,7 @@ def test_unit_of_data_is_that_of_predictions(arguments, base, factor):
 @pytest.mark.parametrize("axis", ["sigma", "width"])
 def test_unit_of_places_does_not_matter(arguments, base, axis, factor):
     scaled = fitted(arguments | {axis: factor * arguments[axis]})
-    asked = ASKED | {axis: factor * np.array(ASKED[axis])}
+    asked: dict[str, Any] = ASKED | {axis: factor * np.array(ASKED[axis])}
     same(base.predict(**ASKED), scaled.predict(**asked))
     same_statements(base, scaled)
 
@@ -78,7 +84,7 @@ def test_unit_of_places_does_not_matter(arguments, base, axis, factor):
 def test_levels_may_be_shifted_and_stretched(arguments, base):
     rest = dict(arguments)
     moved = fit_level_law(Measured.of(rest.pop("data"), 2.0 * np.array(LEVELS) - 600.0, **rest))
-    asked = ASKED | {"level": 2.0 * np.array(ASKED["level"]) - 600.0}
+    asked: dict[str, Any] = ASKED | {"level": 2.0 * np.array(ASKED["level"]) - 600.0}
     same(base.predict(**ASKED), moved.predict(**asked))
 
 

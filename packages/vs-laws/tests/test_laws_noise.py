@@ -1,5 +1,7 @@
 """Noise of measured log D against closed forms, and measurements that are refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from vs_laws import Measured
@@ -112,7 +114,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("words", REFUSED)
 def test_measurements_that_make_no_sense_are_refused_in_one_sentence(words):
-    arguments = {"data": DATA, "levels": LEVELS, "sigma": SIGMA} | REFUSED[words]
+    arguments: dict[str, Any] = {"data": DATA, "levels": LEVELS, "sigma": SIGMA} | REFUSED[words]
     if arguments["sigma"] is None:
         del arguments["sigma"]
     data, levels = arguments.pop("data"), arguments.pop("levels")

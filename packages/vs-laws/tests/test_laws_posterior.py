@@ -115,7 +115,7 @@ def small():
     def build(axes):
         rng = np.random.default_rng(axes)
         places = {f"x{k}": np.exp(rng.normal(0.0, 1.2, 6)) for k in range(axes)}
-        log = 11 - 0.3 * sum(np.log(v) for v in places.values())[:, None] + [[-0.5, 0.1, 0.4]]
+        log = 11 - 0.3 * np.log(list(places.values())).sum(axis=0)[:, None] + [[-0.5, 0.1, 0.4]]
         data = np.exp(log + 0.05 * rng.normal(size=(6, 3)))
         data[2, 2], data[4, 1] = np.inf, np.nan
         draws = data * np.exp(0.06 * rng.normal(size=(20, 6, 1)))
