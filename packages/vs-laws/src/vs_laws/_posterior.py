@@ -163,7 +163,9 @@ def _map(
         return np.vstack([np.column_stack([heights, parts(found)[1]]), own])
 
     first = np.concatenate([centre, prior.mean]) if start is None else start
-    found = least_squares(residual, first, jac=gradient, method="lm").x
+    found = least_squares(
+        residual, first, jac=gradient, method="lm", ftol=1e-12, xtol=1e-10, gtol=1e-10
+    ).x
     value, slopes = shape(form, found[levels:], logs, t)
     return found, np.column_stack([data.heights, slopes]), data.heights @ found[:levels] + value
 

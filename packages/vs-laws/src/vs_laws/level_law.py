@@ -76,33 +76,47 @@ class LevelLaw:
             **places: by axis, positive; broadcast against ``level``.
 
         Raises:
-            ValueError: if a place is not positive, or a level is not.
+            ValueError: if a place or ``seeds`` is not positive, a place or a level is not finite, or the
+                law was fitted at one level and another is asked for.
             TypeError: if an axis is missing or unknown.
         """
         if places.keys() != set(self.axes):
             raise TypeError(
                 f"the law is over {', '.join(self.axes)}, got {', '.join(places) or 'nothing'}"
             )
+        count = float(np.median(self.measured.seeds)) if seeds is None else float(seeds)
+        if not count > 0:
+            raise ValueError(f"predict: seeds must be positive, got {count:g}")
         parts = np.broadcast_arrays(level, octaves, *(places[axis] for axis in self.axes))
         form = parts[0].shape
         wanted, away, *where = (np.ravel(part).astype(float) for part in parts)
-        for name, values in zip(("level", *self.axes), (wanted, *where), strict=True):
-            if not np.all(values > 0):
-                raise ValueError(f"predict: {name} must be positive, got {np.min(values):.6g}")
+        for name, values in zip(self.axes, where, strict=True):
+            good = np.isfinite(values) & (values > 0)
+            if not good.all():
+                raise ValueError(
+                    f"predict: {name} must be positive and finite, got {values[~good][0]:g}"
+                )
+        if not np.isfinite(wanted).all():
+            raise ValueError("predict: level must be a finite number")
+        if len(self.fitted) == 1 and np.any(wanted != self.fitted[0]):
+            raise ValueError(
+                f"predict: the law was fitted at level {self.fitted[0]:g} only, got "
+                f"{wanted[wanted != self.fitted[0]][0]:g}"
+            )
         logs = np.log(np.stack(where, axis=1) / self.centre)
         t, heights = _positions(self.fitted, wanted), _heights(self.fitted, wanted)
         middle, covariance, left = self._surface(logs, t, heights)
         surface = np.diag(covariance) + _beyond(self.fitted, wanted)
-        count = float(np.median(self.measured.seeds)) if seeds is None else seeds
         total = surface
         shift = 0.0
         if kind == "run":
             apart = float(np.median(self.measured.spacing)) if spacing is None else spacing
             shift = 0.02 * away**2
-            total = (
-                surface + np.mean(self.inflate) * OWN + self.measured.one_seed / count
-                + spacing_variance(np.exp(middle), apart) + shift**2
-            )  # fmt: skip
+            with np.errstate(over="ignore"):
+                total = (
+                    surface + np.mean(self.inflate) * OWN + self.measured.one_seed / count
+                    + spacing_variance(np.exp(middle), apart) + shift**2
+                )  # fmt: skip
         with np.errstate(over="ignore"):
             value = np.exp(middle + shift)
         shaped = [
@@ -203,7 +217,7 @@ def fit_level_law(measured: Measured, *, prior: Prior | None = None) -> LevelLaw
             )
     known = np.isfinite(measured.data).any(axis=0)
     columns = np.flatnonzero(known)
-    while np.isfinite(measured.data[:, columns]).sum() > _MOST_ENTRIES and columns.size > 1:
+    while np.isfinite(measured.data[:, columns]).sum() > _MOST_ENTRIES and columns.size > 2:
         columns = np.unique([*columns[::-1][::2], columns[0]])
     levels = measured.levels[columns]
     table = measured.data[:, columns]

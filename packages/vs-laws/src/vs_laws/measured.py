@@ -54,21 +54,24 @@ class Measured:
             data: (n, J) env steps.
             levels: (J,) increasing.
             draws: (S, n, J) bootstraps over seeds; without them the noise of a run is not known.
-            seeds: (n,) or one number.
-            spacing: (n,) or one number; 0 where crossings are known exactly.
-            last_step: (n,) or (n, J); by default what was not reached says nothing.
+            seeds: one number or (n,).
+            spacing: one number or (n,); 0 where crossings are known exactly.
+            last_step: one number, (n,) or (n, J), of which the last column counts; NaN, and by default,
+                what was not reached says nothing.
             **places: (n,) positive, by axis.
 
         Raises:
-            ValueError: on shapes that do not fit, values or places that are not positive, levels that
-                do not increase, or no level reached by any run.
+            ValueError: on shapes that do not fit, values, places, seeds or last steps that are not
+                positive, levels that do not increase, or no level reached by any run.
         """
         table = np.atleast_2d(np.asarray(data, float))
         where = {name: np.asarray(values, float) for name, values in places.items()}
         heights = np.atleast_1d(np.asarray(levels, float))
         n, count = table.shape
-        if heights.shape != (count,) or not np.all(np.diff(heights) > 0):
-            raise ValueError(f"levels must be {count} increasing numbers, one per column of data")
+        if heights.shape != (count,) or not _increasing(heights):
+            raise ValueError(
+                f"levels must be {count} increasing finite numbers, one per column of data"
+            )
         if not where:
             raise ValueError("a law needs at least one axis, e.g. sigma=…")
         for name, values in where.items():
@@ -78,6 +81,13 @@ class Measured:
             raise ValueError("data must be positive (inf where a level was not reached)")
         if not np.isfinite(table).any():
             raise ValueError("no run reaches any level; nothing can be fitted")
+        many = _per_run(seeds, n, "seeds must be positive numbers")
+        apart = _per_run(spacing, n, "spacing must be 0 or more", least=0.0)
+        last = np.full(n, np.nan)
+        if last_step is not None:
+            last = np.asarray(last_step, float)
+            last = last[:, -1] if last.ndim == 2 else last
+            last = _per_run(last, n, "last_step must be positive", unknown=True)
         noise = np.full(n, np.nan)
         if draws is not None:
             rows = np.asarray(draws, float)
@@ -85,15 +95,8 @@ class Measured:
                 raise ValueError(
                     f"draws has shape {rows.shape}, expected (bootstraps, {n}, {count})"
                 )
-            noise = _mean_known(seed_variance(rows, np.broadcast_to(seeds, (n,))[:, None]))
-        last = np.full(n, np.nan)
-        if last_step is not None:
-            last = np.asarray(last_step, float)
-            last = np.broadcast_to(last if last.ndim < 2 else last[:, -1], (n,)).copy()
-        return cls(
-            table, heights, where, noise, np.broadcast_to(np.asarray(seeds, float), (n,)).copy(),
-            np.broadcast_to(np.asarray(spacing, float), (n,)).copy(), last,
-        )  # fmt: skip
+            noise = _mean_known(seed_variance(rows, many[:, None]))
+        return cls(table, heights, where, noise, many, apart, last)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -146,6 +149,21 @@ class Measured:
         names = ("data", "levels", "noise", "seeds", "spacing", "last_step")
         places = {axis: from_json_numbers(values) for axis, values in entry["places"].items()}
         return cls(**{name: from_json_numbers(entry[name]) for name in names}, places=places)
+
+
+def _increasing(levels: Floats) -> bool:
+    return bool(np.isfinite(levels).all() and np.all(np.diff(levels) > 0))
+
+
+def _per_run(
+    values: ArrayLike, n: int, rule: str, *, least: float | None = None, unknown: bool = False
+) -> Floats:
+    """Return one number per run (n,), checked: positive, or not below ``least``; NaN if allowed."""
+    found = np.asarray(values, float)
+    good = np.isfinite(found) & (found > 0 if least is None else found >= least)
+    if found.shape not in ((), (n,)) or not np.all(good | (unknown & np.isnan(found))):
+        raise ValueError(f"{rule}, one number or {n}, one per row of data")
+    return np.broadcast_to(found, (n,)).copy()
 
 
 def _mean_known(values: Floats) -> Floats:
