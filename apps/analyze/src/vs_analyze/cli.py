@@ -13,15 +13,17 @@ import vs_logging as vslog
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional
 
+from vs_analyze import record, schedule
 from vs_analyze.analysis import analyze, infer_axes
 from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
 from vs_analyze.findings import laws_document
+from vs_analyze.forecast import forecast
 from vs_analyze.importing import import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import Run, load_runs
 from vs_analyze.settings import Settings, published, published2
-from vs_analyze.show import fit_text, print_evaluations, print_findings
+from vs_analyze.show import fit_text, print_evaluations, print_findings, print_table
 from vs_analyze.study import BOTH, ONE, Study, pick
 from vs_analyze.td_errors import TdErrors, td_errors, td_errors_of
 from vs_analyze.td_errors import sentences as td_sentences
@@ -164,6 +166,43 @@ class Recommend:
     """Price of one env step in FLOPs [the one in laws.json]."""
     batch_size_multiple: int = 16
     """Round the batch size to a multiple of this."""
+    utd: tuple[float, ...] = ()
+    """Instead of a decision: batch size, learning rate and data at each of these utd, for --level [the
+    highest], with the commands that run them."""
+    critic_params: float | None = None
+    """With --utd: model size N, for laws over it."""
+    out: Path | None = None
+    """With --utd: a .csv file for the table."""
+    json: bool = False
+    """Print JSON instead of text."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Put a prediction on record before the run: dated, hashed, not to be overwritten."""
+
+    laws: Positional[Path]
+    """A laws.json written by `vs-analyze fit`."""
+    utd: float
+    """Utd of the run to come."""
+    env: str | None = None
+    """The task; may be left out when the laws hold one."""
+    critic_params: float | None = None
+    """Model size N of the run, for laws over it."""
+    seeds: float | None = None
+    """Seeds of the run [as many as the fitted runs have]."""
+    out: Path = Path("forecast.json")
+    """File of the forecast."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Score a forecast on record by the run that was predicted."""
+
+    forecast: Positional[Path]
+    """A forecast.json written by `vs-analyze forecast`."""
+    table: Positional[tuple[Path, ...]]
+    """Run tables that hold the run at the forecast's place."""
     json: bool = False
     """Print JSON instead of text."""
 
@@ -219,6 +258,8 @@ type Command = (
     Annotated[Import, tyro.conf.subcommand("import")]
     | Annotated[Fit, tyro.conf.subcommand("fit")]
     | Annotated[Recommend, tyro.conf.subcommand("recommend")]
+    | Annotated[Forecast, tyro.conf.subcommand("forecast")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Overfitting, tyro.conf.subcommand("overfitting")]
@@ -258,6 +299,10 @@ def run(command: object) -> None:
             print(f"\nwritten to {command.out}")
         case Recommend():
             _recommend(command)
+        case Forecast():
+            _forecast(command)
+        case Check():
+            _check(command)
         case Evaluate():
             _evaluate(command)
         case Report():
@@ -290,6 +335,9 @@ def _study(analysis: Analysis) -> Study:
 
 
 def _recommend(command: Recommend) -> None:
+    if command.utd:
+        _schedule(command)
+        return
     question = Question(
         level=command.level, budget=command.budget, max_data=command.data,
         max_compute=command.compute,
@@ -299,6 +347,42 @@ def _recommend(command: Recommend) -> None:
         task, question, delta=command.delta, batch_size_multiple=command.batch_size_multiple
     )
     print(json.dumps(jsonable(answer.to_dict()), indent=1) if command.json else answer)
+
+
+def _schedule(command: Recommend) -> None:
+    task = pick(read_laws(command.laws), command.env, str(command.laws))
+    rows = schedule.schedule(
+        task, command.utd, critic_params=command.critic_params, level=command.level,
+        multiple=command.batch_size_multiple,
+    )  # fmt: skip
+    if command.out is not None:
+        schedule.write_csv(rows, command.out)
+    if command.json:
+        print(json.dumps(jsonable([vars(row) for row in rows]), indent=1))
+        return
+    print_table(schedule.as_table(rows), Console())
+    print("\n".join(row.command for row in rows))
+
+
+def _forecast(command: Forecast) -> None:
+    task = pick(read_laws(command.laws), command.env, str(command.laws))
+    predicted = forecast(task, command.utd, command.critic_params, seeds=command.seeds)
+    record.write_forecast(predicted, task, command.laws, command.out)
+    print(f"{predicted}\n\non record in {command.out}; after the run: "
+          f"vs-analyze check {command.out} RUNS")  # fmt: skip
+
+
+def _check(command: Check) -> None:
+    known = record.read_forecast(command.forecast)
+    settings = Settings(optimal_returns={known.forecast.env: known.optimal_return})
+    found = record.check(known, _load(command.table, settings), settings)
+    if command.json:
+        print(json.dumps(jsonable(found.to_dict()), indent=1))
+        return
+    print_evaluations([found], Console())
+    data = [one for one in found.checks if one.quantity == "data"]
+    inside = sum(one.covered for one in data)
+    print(f"{inside} of {len(data)} measured levels are inside the forecast's intervals")
 
 
 def _evaluate(command: Evaluate) -> None:
