@@ -61,9 +61,9 @@ STEPS = np.arange(1, 8) * 100
             [325, 400, 475, 550, 625, 700],
         ),
         (
-            {"reset_every": 50, "updates": np.repeat([0.0, 0, 100, 100, 100, 100, 100], 3)},
+            {"reset_every": 50, "updates": np.repeat([0.0, 0, 100, 200, 300, 400, 500], 3)},
             None,
-            [250, 700],
+            list(range(250, 701, 50)),
         ),
         ({"reset_every": 600, "updates": np.nan}, None, [300, 600]),
     ],
