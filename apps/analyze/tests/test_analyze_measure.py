@@ -10,9 +10,9 @@ import pytest
 import vs_logging as vslog
 from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
-from vs_analyze.measure import crossing_notes, measure
-from vs_analyze.runs import load_runs
-from vs_analyze.settings import Settings
+from vs_analyze.measure import crossing_notes, measure, only_cells
+from vs_analyze.runs import AnalysisError, load_runs
+from vs_analyze.settings import Settings, published_dmc
 
 RNG = np.random.default_rng
 SETTINGS = Settings(optimal_returns={"walker-run": 1000.0})
@@ -49,6 +49,22 @@ STEPS = np.arange(1, 8) * 100
         ({"action_repeat": 2, "reset_every": 300}, None, [300, 600]),  # one update per env step
         # 50 steps of warm-up: 100 updates at the first evaluation, 1300 at the last
         ({"reset_every": 600, "updates": np.repeat(STEPS * 2.0 - 100, 3)}, None, [350, 650]),
+        # 250 of warm-up, two evaluations within it
+        (
+            {"reset_every": 600, "updates": np.repeat(np.maximum(STEPS * 2.0 - 500, 0), 3)},
+            None,
+            [550],
+        ),
+        (
+            {"reset_every": 150, "updates": np.repeat(np.maximum(STEPS * 2.0 - 500, 0), 3)},
+            None,
+            [325, 400, 475, 550, 625, 700],
+        ),
+        (
+            {"reset_every": 50, "updates": np.repeat([0.0, 0, 100, 200, 300, 400, 500], 3)},
+            None,
+            list(range(250, 701, 50)),
+        ),
         ({"reset_every": 600, "updates": np.nan}, None, [300, 600]),
     ],
 )
@@ -77,6 +93,8 @@ def test_reset_every_on_the_command_line(small, tmp_path, capsys):
         capsys.readouterr().out
     )
     assert json.loads(out.read_text(encoding="utf-8"))["settings"]["reset_every"] == 150_000
+    main([*arguments, "--preset", "published-dmc"])
+    assert json.loads(out.read_text(encoding="utf-8"))["settings"]["delta"] == 1e10
     main([*arguments, "--preset", "published2", "--axes", "utd"])
     assert json.loads(out.read_text(encoding="utf-8"))["settings"]["reset_every"] == 2.5e6
     with pytest.raises(ValueError, match="reset_every must not be negative, got -1"):
@@ -209,3 +227,27 @@ def test_a_rate_that_diverged_is_censored_and_the_others_are_fitted():
         own = [cell for cell in study.cells if cell.utd == utd]
         assert min(own, key=lambda cell: cell.data[2]).run.learning_rate == 1e-3
     assert any(f"3 of 3 at {diverged.run.label}" in note for note in study.notes)
+
+
+def test_of_configurations_around_the_best_the_middle_one_is_taken():
+    around = [(128, 3e-4), (64, 3e-4), (256, 3e-4), (128, 1.5e-4), (128, 6e-4)]
+    tables = [curves(DIP, STEPS, run=f"{b} {r}", batch_size=b, learning_rate=r) for b, r in around]
+    runs = load_runs(pl.concat(tables), SETTINGS, source="t")
+    cells = measure(runs, {"walker-run": (450.0,)}, bootstraps=2, rng=RNG(0))
+    (chosen,) = only_cells(cells, ("sigma",))["walker-run"]
+    assert (chosen.run.batch_size, chosen.run.learning_rate) == (128, 3e-4)
+    with pytest.raises(AnalysisError, match="several configurations at utd 2"):
+        only_cells(cells[:2], ("sigma",))
+    corners = [cell for cell in cells if cell is not chosen]
+    with pytest.raises(AnalysisError, match="median batch size and learning rate"):
+        only_cells(corners, ("sigma",))
+
+
+def test_paper_1_on_dmc():
+    settings = published_dmc()
+    assert (settings.levels[0], settings.levels[-1], len(settings.levels)) == (200, 800, 10)
+    gaps = np.diff(settings.levels)
+    np.testing.assert_allclose(gaps[1:] / gaps[:-1], gaps[1] / gaps[0], rtol=1e-5)
+    assert (settings.delta, settings.reset_every) == (1e10, 2.5e6)
+    for env in ("cartpole-swingup", "dog-stand", "quadruped-walk", "humanoid-stand"):
+        assert settings.critic_params[env] == 4_920_000

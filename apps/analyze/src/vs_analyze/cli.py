@@ -22,7 +22,7 @@ from vs_analyze.importing import import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import Run, load_runs
-from vs_analyze.settings import Settings, published, published2
+from vs_analyze.settings import Settings, published, published2, published_dmc
 from vs_analyze.show import fit_text, print_evaluations, print_findings, print_table
 from vs_analyze.study import BOTH, ONE, Study, pick
 from vs_analyze.td_errors import TdErrors, td_errors, td_errors_of
@@ -38,11 +38,13 @@ class Analysis:
     (`vs-analyze import` makes one from published zips, CSV, TensorBoard or W&B). With three model
     sizes or more in a task, the study is over utd and model size."""
     fitted: tuple[Path, ...] = ()
-    """Run tables of the runs at the fitted hyperparameters, one configuration per task and utd.
-    Without it, the grid's configuration nearest to the fitted hyperparameters is used at each utd."""
-    preset: Literal["ours", "published", "published2"] = "ours"
+    """Run tables of the runs at the fitted hyperparameters, one configuration per task and utd:
+    of several, the one with their median batch size and learning rate is taken. Without it, the
+    grid's configuration nearest to the fitted hyperparameters is used at each utd."""
+    preset: Literal["ours", "published", "published-dmc", "published2"] = "ours"
     """`published` takes paper 1's thresholds, normalisation, loss and averaging on OpenAI Gym;
-    docs/published.md lists every difference and what it does to the numbers. `published2` takes
+    docs/published.md lists every difference and what it does to the numbers. `published-dmc` takes
+    the same for DeepMind Control (levels from 200 to 800, resets, 4.92e6 parameters). `published2` takes
     paper 2's levels by task, its resets, its delta, and its batch size of 256 in FLOPs."""
     axes: tuple[Literal["utd", "params"], ...] | None = None
     """`utd`, or `utd params` [both where a task has three model sizes or more]."""
@@ -88,6 +90,7 @@ class Analysis:
         bases = {
             "ours": (Settings(), Settings()),
             "published": (published("grid"), published("fitted")),
+            "published-dmc": (published_dmc(), published_dmc()),
             "published2": (published2(), published2()),
         }[self.preset]
         names = ("levels", "hyperparameter_level", "reset_every", "delta", "bootstraps", "seed",

@@ -65,11 +65,12 @@ def automatic_range(env: str, runs: Sequence[Run]) -> tuple[float, float]:
 
     The thresholds of arXiv:2508.14881 end there too: at the final isotonic return of the worst run.
     Runs that end before the longest of the task were cut, often because they did well, and do not
-    count as worst.
+    count as worst; nor do runs without any number.
     """
-    longest = max(run.steps[-1] for run in runs)
-    whole = [run for run in runs if run.steps[-1] == longest and run.evaluated] or list(runs)
-    ends = [float(np.nanmax(run.fit())) for run in whole]
+    known = [run for run in runs if run.evaluated] or runs
+    longest = max(run.steps[-1] for run in known)
+    whole = [run for run in known if run.steps[-1] == longest]
+    ends = [float(np.nan_to_num(run.fit()).max()) for run in whole]
     worst = int(np.argmin(ends))
     if ends[worst] < _LEAST:
         raise AnalysisError(

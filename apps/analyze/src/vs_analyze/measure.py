@@ -13,11 +13,11 @@ from vs_analyze.runs import AnalysisError, Run
 type Floats = NDArray[np.float64]
 type Place = tuple[float, ...]
 """σ, or (σ, N), of a run."""
-BAGGED = 0.8
-"""Share of bootstraps that more than must reach a level for a bagged crossing of it."""
-
 type Target = Callable[[str, Place], tuple[float, float]]
 """(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
+
+BAGGED = 0.8
+"""A level has a bagged crossing if a larger share of the bootstraps than this reaches it."""
 
 
 @dataclass(frozen=True)
@@ -172,19 +172,28 @@ def grid(env: str, place: Place, cells: Sequence[Cell], level: int) -> Grid:
 
 
 def only_cells(cells: Sequence[Cell], axes: Sequence[str]) -> dict[str, list[Cell]]:
-    """Return cells by env, sorted by place; every (env, place) must have been run at one configuration.
+    """Return cells by env, sorted by place: the only one of each (env, place), or the middle one.
+
+    Paper 1 ran several configurations around B* and η* at each (task, σ) of its DeepMind Control
+    suite. The one at (B*, η*) is the one whose batch size and learning rate are both the median.
 
     Raises:
-        AnalysisError: an (env, place) has several configurations.
+        AnalysisError: an (env, place) has several configurations, and none or several in the middle.
     """
     found: dict[str, list[Cell]] = {}
     for (env, _), here in by_place(cells, axes).items():
-        if len(here) > 1:
+        batch, rate = (
+            np.median([getattr(cell.run, name) for cell in here])
+            for name in ("batch_size", "learning_rate")
+        )
+        middle = [c for c in here if (c.run.batch_size, c.run.learning_rate) == (batch, rate)]
+        if len(middle) != 1:
             raise AnalysisError(
-                f"fitted runs: {env} has several configurations at utd {here[0].utd:g}; "
-                "expected one per task and utd (give a grid as the table itself)"
+                f"fitted runs: {env} has several configurations at utd {here[0].utd:g}; expected one "
+                "per task and utd, or several around one that has their median batch size and "
+                "learning rate (give a grid as the table itself)"
             )
-        found.setdefault(env, []).append(here[0])
+        found.setdefault(env, []).append(middle[0])
     return found
 
 

@@ -145,7 +145,6 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
             {n: column[start:end] for n, column in columns.items()},
             scales[key["benchmark"], key["env"]],
             settings,
-            source,
         )
         for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
     ]
@@ -278,9 +277,7 @@ def _place(run: Run) -> tuple[object, ...]:
     return tuple(getattr(run, name) for name in PLACE)
 
 
-def _run(
-    key: dict, columns: dict[str, NDArray], scale: float, settings: Settings, source: str
-) -> Run:
+def _run(key: dict, columns: dict[str, NDArray], scale: float, settings: Settings) -> Run:
     steps, returns = _columns(
         columns["seed"], columns["env_step"].astype(float), columns["return_"]
     )
@@ -327,10 +324,12 @@ def _resets(columns: dict[str, NDArray], every: float | None, per_step: float) -
     steps = np.unique(columns["env_step"]).astype(float)
     done = steps * per_step
     if "updates" in columns and np.isfinite(columns["updates"]).any():
-        known = np.isfinite(columns["updates"])
-        done, first = np.unique(columns["updates"][known], return_index=True)
-        steps = columns["env_step"][known][first].astype(float)
-    return np.unique(np.interp(np.arange(every, done[-1] + 1, every), done, steps))
+        known = np.flatnonzero(np.isfinite(columns["updates"]))
+        latest = known[np.argsort(-columns["env_step"][known], kind="stable")]
+        done, first = np.unique(columns["updates"][latest], return_index=True)
+        steps = columns["env_step"][latest][first].astype(float)
+    due = np.arange(every, done[-1] + 1, every)
+    return np.unique(np.rint(np.interp(due, done, steps)))
 
 
 def _failed(seed: NDArray, env_step: Floats, return_: Floats) -> NDArray[np.bool_]:

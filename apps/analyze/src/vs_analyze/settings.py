@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -148,6 +148,24 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
         unreached="smallest",
         median_over="utd and levels",
         drop_duplicate_seeds=False,
+    )
+
+
+def published_dmc() -> Settings:
+    """Paper 1's choices on DeepMind Control (BRO): levels from 200 to 800, resets, N = 4.92e6, δ = 1e10.
+
+    The levels are those of `published`, stretched to this range; the conventions are the same.
+    """
+    low, high = PUBLISHED_LEVELS[0], PUBLISHED_LEVELS[-1]
+    levels = tuple(round(200 + 600 * (x - low) / (high - low), 6) for x in PUBLISHED_LEVELS)
+    tasks = [row["env"] for row in _rows("tasks.csv") if row["benchmark"] == "dmc"]
+    return replace(
+        published(),
+        levels=levels,
+        optimal_returns={},
+        critic_params=dict.fromkeys(tasks, 4_920_000),
+        delta=1e10,
+        reset_every=2.5e6,
     )
 
 
