@@ -19,8 +19,9 @@ from vs_laws import Estimate
 
 from vs_analyze.analysis import fit_cells
 from vs_analyze.checks import Check, Evaluation
+from vs_analyze.data_laws import usual_spacing
 from vs_analyze.hyperparameters import Hyperparameter, optimum
-from vs_analyze.measure import measure_once, nearest_cells, only_cells
+from vs_analyze.measure import Cell, measure_once, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.study import ONE, Study, TaskStudy
 
@@ -124,7 +125,7 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
             predicted[SHARED] = shared(**at)[: len(task.levels), place]
         several = None
         if task.laws.level_law is not None:
-            several = _predicted(task.laws.level_law, task, at)
+            several = _predicted(task.laws.level_law, task, own)
         checks += _pairs(task, at, measured, predicted, several, [c.run.batch_size for c in own])
     if not checks:
         raise AnalysisError("held-out runs: none reaches any level")
@@ -173,16 +174,17 @@ def _without(study: Study, hold_out: HoldOut, share: float) -> Evaluation:
         data = task.data.T  # (J, n)
         censored += int(np.isinf(data[:, held]).sum())
         at = {axis: values[held] for axis, values in task.places.items()}
+        out = [cell for cell, left in zip(task.chosen, held, strict=True) if left]
         known = np.where(held, np.nan, data)
         predicted = {name: _solve(study, task, name, known)(**at) for name in laws.FORMS}
         several = None
         if task.laws.level_law is not None:
             try:
                 law = laws.fit_level_law(task.laws.level_law.measured.without(held))
-                several = _predicted(law, task, at)
+                several = _predicted(law, task, out)
             except ValueError as error:
                 notes.append(f"{task.env}: {error}")
-        sizes = [cell.run.batch_size for cell, out in zip(task.chosen, held, strict=True) if out]
+        sizes = [cell.run.batch_size for cell in out]
         checks += _pairs(task, at, data[:, held], predicted, several, sizes)
     if not checks:
         raise AnalysisError(f"--hold-out {hold_out}: nothing to compare ({'; '.join(notes)})")
@@ -212,11 +214,15 @@ type Predicted = tuple[Floats, Floats]
 """D and the standard deviation of log D, both (J, n)."""
 
 
-def _predicted(law: laws.LevelLaw, task: TaskStudy, at: Mapping[str, Any]) -> Predicted:
-    """Return what a law says of runs at n places, at every level of the task."""
+def _predicted(law: laws.LevelLaw, task: TaskStudy, cells: Sequence[Cell]) -> Predicted:
+    """Return what a law says of n runs, with their seeds and evaluations, at every level of the task."""
+    rows = np.array([cell.place(law.axes) for cell in cells])
     levels = np.asarray(task.levels, float)[:, None]
-    places: dict[str, Any] = {axis: np.asarray(v)[None] for axis, v in at.items()}
-    found = law.predict(level=levels, **places)
+    places: dict[str, Any] = {axis: rows[None, :, k] for k, axis in enumerate(law.axes)}
+    found = law.predict(
+        level=levels, seeds=np.array([[cell.distinct for cell in cells]]),
+        spacing=np.array([[usual_spacing(cell) for cell in cells]]), **places,
+    )  # fmt: skip
     return found.value, found.log_sd
 
 
@@ -228,10 +234,9 @@ def _each_level_law(study: Study, task: TaskStudy) -> Predicted | None:
     parts = []
     for run in range(len(task.chosen)):
         held = np.arange(len(task.chosen)) == run
-        at = {axis: values[held] for axis, values in task.places.items()}
         try:
             rest = laws.fit_level_law(law.measured.without(held))
-            parts.append(_predicted(rest, task, at))
+            parts.append(_predicted(rest, task, task.chosen[run : run + 1]))
         except ValueError:
             blank = np.full((len(task.levels), 1), np.nan)
             parts.append((blank, blank))

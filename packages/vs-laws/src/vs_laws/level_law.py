@@ -60,9 +60,9 @@ class LevelLaw:
         *,
         level: ArrayLike,
         kind: Kind = "run",
-        seeds: float | None = None,
+        seeds: ArrayLike | None = None,
         octaves: ArrayLike = 0.0,
-        spacing: float | None = None,
+        spacing: ArrayLike | None = None,
         **places: ArrayLike,
     ) -> Prediction:
         """Predict the env steps to a level at a place that may or may not have been run.
@@ -73,7 +73,7 @@ class LevelLaw:
             seeds: of the new run; by default the median of the fitted ones.
             octaves: log2 of the new run's batch size over the best one.
             spacing: env steps between the new run's evaluations; by default the fitted runs' median.
-            **places: by axis, positive; broadcast against ``level``.
+            **places: by axis, positive; all arguments broadcast against each other.
 
         Raises:
             ValueError: if a place or ``seeds`` is not positive, a place or a level is not finite, or the
@@ -84,12 +84,18 @@ class LevelLaw:
             raise TypeError(
                 f"the law is over {', '.join(self.axes)}, got {', '.join(places) or 'nothing'}"
             )
-        count = float(np.median(self.measured.seeds)) if seeds is None else float(seeds)
-        if not count > 0:
-            raise ValueError(f"predict: seeds must be positive, got {count:g}")
-        parts = np.broadcast_arrays(level, octaves, *(places[axis] for axis in self.axes))
+        if seeds is None:
+            seeds = np.median(self.measured.seeds)
+        if spacing is None:
+            spacing = np.median(self.measured.spacing)
+        if not np.all(np.asarray(seeds, float) > 0):
+            raise ValueError(
+                f"predict: seeds must be positive, got {np.asarray(seeds, float).min():g}"
+            )
+        given = (level, octaves, seeds, spacing, *(places[axis] for axis in self.axes))
+        parts = np.broadcast_arrays(*given)
         form = parts[0].shape
-        wanted, away, *where = (np.ravel(part).astype(float) for part in parts)
+        wanted, away, count, apart, *where = (np.ravel(part).astype(float) for part in parts)
         for name, values in zip(self.axes, where, strict=True):
             good = np.isfinite(values) & (values > 0)
             if not good.all():
@@ -110,7 +116,6 @@ class LevelLaw:
         total = surface
         shift = 0.0
         if kind == "run":
-            apart = float(np.median(self.measured.spacing)) if spacing is None else spacing
             shift = 0.02 * away**2
             with np.errstate(over="ignore"):
                 total = (
@@ -128,7 +133,7 @@ class LevelLaw:
                 (left > 0.5) | (wanted > self.fitted[-1]),
             )
         ]
-        return Prediction(*shaped, kind=kind, seeds=count)
+        return Prediction(*shaped, kind=kind, seeds=np.reshape(count, form)[()])
 
     def contrast(
         self, weights: ArrayLike, *, level: ArrayLike, **places: ArrayLike

@@ -37,7 +37,7 @@ class Prediction:
     surface_sd: Any
     extrapolated: Any
     kind: Kind
-    seeds: float
+    seeds: Any
 
     def interval(self, level: float = 0.9) -> tuple[Any, Any]:
         """Return the ends of the interval that holds D with probability ``level``.
