@@ -1,6 +1,6 @@
 """Scaling laws over named axes: fit, predict, allocate, with uncertainty and verdicts."""
 
-from vs_laws import grid, sharing, td_error
+from vs_laws import grid, returns, sharing, td_error
 from vs_laws.allocate import Allocation, Where, allocate, contour
 from vs_laws.batch_size import fit_batch_size
 from vs_laws.best_level import BestLevel, best_level
@@ -16,6 +16,7 @@ from vs_laws.power_law import fit_power_law
 from vs_laws.prediction import Prediction
 from vs_laws.registry import FORMS, Form, Points, register_form
 from vs_laws.result import Estimate, Fit
+from vs_laws.returns import ReturnLaw, fit_return_law
 from vs_laws.standing import Standing, Trend, standing, trend
 from vs_laws.verdict import Verdict
 
@@ -41,6 +42,7 @@ __all__ = [
     "PowerLaw",
     "Prediction",
     "ProductLaw",
+    "ReturnLaw",
     "Standing",
     "Trend",
     "Verdict",
@@ -54,12 +56,14 @@ __all__ = [
     "fit_level_law",
     "fit_level_laws",
     "fit_power_law",
+    "fit_return_law",
     "flops_per_step",
     "grid",
     "median_ratio",
     "non_dominated",
     "one_axis",
     "register_form",
+    "returns",
     "sharing",
     "solve_data_laws",
     "standing",
