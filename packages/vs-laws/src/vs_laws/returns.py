@@ -345,8 +345,8 @@ def _judge(
     if midpoint.at_bound or not midpoint.high < end * (1.0 - _EDGE):
         return Judgement(
             Verdict.UNIDENTIFIED,
-            f"half of the rise may lie beyond the data, so the asymptote is not identified; "
-            f"{float(law.asymptote):.4g} is the least to expect",
+            "half of the rise may lie beyond the data, so the asymptote is not identified; its estimate "
+            "and interval assume that it does not",
         )
     low, high = percentiles(np.asarray(drawn.asymptote) - drawn.start)
     if not float(high[0]) <= MAX_RATIO * float(low[0]):
