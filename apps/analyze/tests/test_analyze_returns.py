@@ -94,7 +94,7 @@ def test_own_runs_are_predicted_as_the_package_does_from_the_mean_curve():
     runs = load_runs(vslog.scan([FITTED]), Settings(), source="fitted")
     found = returns_of(runs[:2], share=0.4)
     for run, one in zip(runs, found.runs, strict=False):
-        alone = laws.returns.hold_out(
+        alone = laws.hold_out_returns(
             run.returns.mean(axis=1), share=0.4, bootstraps=2, env_step=run.steps
         )
         assert one.held_out is not None

@@ -29,8 +29,8 @@ class RunReturns:
     """
 
     run: Run
-    fit: laws.returns.ReturnFit
-    held_out: laws.returns.HeldOutReturns | None
+    fit: laws.ReturnFit
+    held_out: laws.HeldOutReturns | None
     note: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Returns:
         parts = [str(found) for found in self.runs]
         if len(held) > 1:
             errors = {"the law": [h.rms() for h in held]}
-            for name in laws.returns.RIVALS:
+            for name in held[0].rivals:
                 errors[name] = [h.rms(name) for h in held]
             shown = ", ".join(f"{name} {number(float(np.median(e)))}" for name, e in errors.items())
             covered = 100 * float(np.mean([h.coverage() for h in held]))
@@ -150,7 +150,7 @@ def _run(run: Run, share: float, seed: int, stream: np.random.Generator) -> RunR
     }  # fmt: skip
     fit = laws.fit_return_law(mean, **options)
     try:
-        return RunReturns(run, fit, laws.returns.hold_out(mean, share=share, **options), "")
+        return RunReturns(run, fit, laws.hold_out_returns(mean, share=share, **options), "")
     except ValueError as problem:
         return RunReturns(run, fit, None, f"the end is not predicted: {problem}")
 

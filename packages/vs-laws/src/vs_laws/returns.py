@@ -1,10 +1,10 @@
-"""The law of returns: a saturating curve of one run, with intervals and a hold-out of its end.
+"""The law of returns: a saturating curve of one run, with intervals and a verdict.
 
     R(C) = R0 + (A − R0) / (1 + (C_mid/C)^B)
 
-(ScaleRL, arXiv:2510.13786, eq. 1) over C in FLOPs or env steps: learning starts at R0 and ends at A, and
-half of the rise is done at C_mid. It says how far a run will go; the data law says when a run gets to a
-level.
+(the compute-performance curve of ScaleRL, arXiv:2510.13786) over C in FLOPs or env steps: learning starts
+at R0 and ends at A, and half of the rise is done at C_mid. It says how far a run will go; the data law
+says when a run gets to a level.
 """
 
 from collections.abc import Mapping
@@ -25,18 +25,14 @@ from vs_laws._return_curve import (
     solve_curves,
     windows,
 )
+from vs_laws._return_points import checked_bootstraps, checked_curve
 from vs_laws.law import Floats, Law, Numbers, from_json_numbers, json_numbers
 from vs_laws.prediction import Kind
 from vs_laws.result import Estimate, Fit, percentiles
 from vs_laws.verdict import Judgement, Verdict, worst_reversal
 
-LEAST = 8
-"""Evaluations that a curve needs for a fit: twice the law's parameters."""
 MAX_RATIO = 2.0
 """A rise A − R0 whose 95 % interval has high / low above this does not identify the asymptote."""
-RIVALS = ("last value", "log line", "late log line")
-"""Simple predictors beside the law: the mean over the last tenth of the fitted part stays; a line in
-log C through the fitted part; the same through its later half."""
 
 _WINDOWS = 8  # of a curve, between which it must rise and must not fall
 _EDGE = 1e-3  # relative: a search in a box stops this near to its bounds
@@ -169,11 +165,11 @@ def fit_return_law(
 
     Raises:
         ValueError: on mismatched lengths, an axis that does not increase, infinite returns, fewer than
-            `LEAST` evaluations, or fewer than two bootstraps.
+            eight evaluations, or fewer than two bootstraps.
     """
-    name, x, y = _curve(returns, axis)
+    name, x, y = checked_curve(returns, axis)
     known = np.isfinite(y)
-    given = _bootstraps(draws, y.size)
+    given = checked_bootstraps(draws, y.size)
     if bootstraps < 2:
         raise ValueError(f"bootstraps must be at least 2, got {bootstraps}")
     x, y = x[known], y[known]
@@ -237,95 +233,6 @@ def fit_return_law(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class HeldOutReturns:
-    """The end of a curve, predicted from its beginning.
-
-    Attributes:
-        fit: of the beginning.
-        x: (m,) places of the evaluations held out.
-        measured: (m,) their returns.
-        forecast: of the same run there.
-        rivals: (m,) predictions by the names of `RIVALS`.
-    """
-
-    fit: ReturnFit
-    x: Floats
-    measured: Floats
-    forecast: ReturnForecast
-    rivals: Mapping[str, Floats]
-
-    def rms(self, rival: str | None = None) -> float:
-        """Return the root mean square error of the law, or of a rival, in units of return."""
-        predicted = self.forecast.value if rival is None else self.rivals[rival]
-        return float(np.sqrt(np.mean((predicted - self.measured) ** 2)))
-
-    @property
-    def bias(self) -> float:
-        """Mean of law − measured."""
-        return float(np.mean(self.forecast.value - self.measured))
-
-    def coverage(self, level: float = 0.9) -> float:
-        """Return the share of evaluations inside their intervals."""
-        low, high = self.forecast.interval(level)
-        return float(np.mean((low <= self.measured) & (self.measured <= high)))
-
-    def width(self, level: float = 0.9) -> float:
-        """Return the mean width of the intervals, in units of return."""
-        low, high = self.forecast.interval(level)
-        return float(np.mean(high - low))
-
-
-def hold_out(
-    returns: ArrayLike,
-    /,
-    *,
-    share: float = 0.5,
-    draws: ArrayLike | None = None,
-    bootstraps: int = 100,
-    seed: int = 0,
-    **axis: ArrayLike,
-) -> HeldOutReturns:
-    """Fit the beginning of a curve and predict its end: the evaluations beyond (1 − share) of the axis.
-
-    Args:
-        returns: (T,); NaN where there is no evaluation.
-        share: of the axis' last value, between 0 and 1.
-        draws: (S, T) the same for bootstraps over seeds.
-        bootstraps: refits behind intervals without ``draws``.
-        seed: of their noise.
-        **axis: one axis by name, as of `fit_return_law`.
-
-    Raises:
-        ValueError: as `fit_return_law`, for the beginning; or a share out of range.
-    """
-    if not 0.0 < share < 1.0:
-        raise ValueError(f"the share to hold out must be between 0 and 1, got {share:g}")
-    name, x, y = _curve(returns, axis)
-    rows = _bootstraps(draws, y.size)
-    known = np.isfinite(y)
-    early = x <= (1.0 - share) * x[known][-1]
-    fit = fit_return_law(
-        y[early], draws=None if rows is None else rows[:, early], bootstraps=bootstraps, seed=seed,
-        **{name: x[early]},
-    )  # fmt: skip
-    later, early = known & ~early, known & early
-    rivals = dict(zip(RIVALS, _rivals(x[early], y[early], x[later]), strict=True))
-    return HeldOutReturns(fit, x[later], y[later], fit.forecast(x[later]), rivals)
-
-
-def _rivals(x: Floats, y: Floats, at: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return what `RIVALS` predict at places from the points of the beginning."""
-    last = np.full(at.size, y[-max(1, y.size // 10) :].mean())
-    lines = []
-    for first in (0.0, 0.5 * x[-1]):
-        used = x > (first if np.sum(x > first) > 1 else 0.0)
-        logs = np.log(x[used])
-        slope = np.polyfit(logs - logs.mean(), y[used], 1)
-        lines.append(np.polyval(slope, np.log(at) - logs.mean()))
-    return last, lines[0], lines[1]
-
-
 def _judge(
     x: Floats, y: Floats, rows: Floats, law: ReturnLaw, drawn: ReturnLaw, midpoint: Estimate,
     axis: str, end: float,
@@ -377,39 +284,3 @@ def _holding(estimate: Estimate) -> Estimate:
     if np.ndim(estimate.value) == 0:
         low, high = float(low), float(high)
     return replace(estimate, low=low, high=high)
-
-
-def _curve(returns: ArrayLike, axis: Mapping[str, ArrayLike]) -> tuple[str, Floats, Floats]:
-    """Return the axis' name, its places (T,) and the returns (T,), checked."""
-    if len(axis) != 1:
-        raise ValueError(
-            f"a law of returns has one axis, e.g. env_step=…, got {', '.join(axis) or 'none'}"
-        )
-    name, places = next(iter(axis.items()))
-    x, y = np.asarray(places, float), np.asarray(returns, float)
-    if y.ndim != 1 or x.shape != y.shape:
-        raise ValueError(
-            f"returns has shape {y.shape} and {name} {x.shape}; expected one return per {name}: the "
-            "curve of one seed, or the mean over seeds"
-        )
-    if np.isinf(y).any():
-        raise ValueError(
-            f"returns[{int(np.isinf(y).argmax())}] is infinite; leave it out or give NaN"
-        )
-    if not (np.isfinite(x).all() and (x >= 0).all() and (np.diff(x) > 0).all()):
-        raise ValueError(f"{name} must be finite, not negative and increasing")
-    count = int(np.isfinite(y).sum())
-    if count < LEAST:
-        raise ValueError(f"{count} evaluations are known; a law of returns needs at least {LEAST}")
-    return name, x, y
-
-
-def _bootstraps(draws: ArrayLike | None, size: int) -> Floats | None:
-    if draws is None:
-        return None
-    rows = np.asarray(draws, float)
-    if rows.ndim != 2 or rows.shape[1] != size or len(rows) < 2:
-        raise ValueError(
-            f"draws has shape {rows.shape}, expected (bootstraps, {size}), two bootstraps at least"
-        )
-    return rows
