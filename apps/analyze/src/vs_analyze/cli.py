@@ -21,6 +21,7 @@ from vs_analyze.forecast import forecast
 from vs_analyze.importing import import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
+from vs_analyze.returns import returns_of
 from vs_analyze.runs import Run, load_runs
 from vs_analyze.settings import Settings, published, published2, published_dmc
 from vs_analyze.show import fit_text, print_evaluations, print_findings, print_table
@@ -240,6 +241,24 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Returns:
+    """Fit a saturating curve to each run: how far will it go, and was its end predicted by its beginning?"""
+
+    table: Positional[tuple[Path, ...]]
+    """Run tables: .parquet files or run folders."""
+    env: str | None = None
+    """The task [all]."""
+    hold_out: float = 0.5
+    """Share of the env steps, at the end of each run, that is predicted from those before."""
+    optimal_returns: dict[str, float] = field(default_factory=dict)
+    """Raw return that counts as 1000: ENV VALUE pairs, for tasks that are not built in."""
+    reset_every: float | None = None
+    """Critic updates between two resets of the agents, 0 for none [what the table says of its runs]."""
+    json: bool = False
+    """Print JSON instead of text."""
+
+
+@dataclass(frozen=True)
 class Overfitting:
     """Regress TD errors on batch size, model size and utd: does a larger batch overfit?"""
 
@@ -265,6 +284,7 @@ type Command = (
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Returns, tyro.conf.subcommand("returns")]
     | Annotated[Overfitting, tyro.conf.subcommand("overfitting")]
     | Annotated[Fetch, tyro.conf.subcommand("fetch")]
 )
@@ -310,6 +330,8 @@ def run(command: object) -> None:
             _evaluate(command)
         case Report():
             _report(command)
+        case Returns():
+            _returns(command)
         case Overfitting():
             source = ", ".join(str(path) for path in command.table)
             for found in td_errors_of(vslog.scan(command.table), source=source):
@@ -417,6 +439,13 @@ def _report(command: Report) -> None:
         return
     print_findings(findings, Console())
     print(f"report: {page}\nlaws:   {command.out / 'laws.json'}")
+
+
+def _returns(command: Returns) -> None:
+    settings = Settings(optimal_returns=command.optimal_returns, reset_every=command.reset_every)
+    with _working("fitting a law of returns to each run"):
+        found = returns_of(_load(command.table, settings), env=command.env, share=command.hold_out)
+    print(json.dumps(jsonable(found.to_dict()), indent=1) if command.json else found)
 
 
 def _td_errors(analysis: Analysis, study: Study) -> tuple[TdErrors, ...]:

@@ -8,6 +8,7 @@ from vs_laws.budget import BudgetLaws, fit_budget_laws
 from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominated
 from vs_laws.fit import fit_data_law, solve_data_laws
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
+from vs_laws.held_out_returns import HeldOutReturns, hold_out_returns
 from vs_laws.law import Law
 from vs_laws.level_fit import level_fits
 from vs_laws.level_law import LevelLaw, fit_level_law, fit_level_laws
@@ -17,6 +18,7 @@ from vs_laws.power_law import fit_power_law
 from vs_laws.prediction import Prediction
 from vs_laws.registry import FORMS, Form, Points, register_form
 from vs_laws.result import Estimate, Fit
+from vs_laws.returns import ReturnFit, ReturnForecast, ReturnLaw, fit_return_law
 from vs_laws.standing import Standing, Trend, standing, trend
 from vs_laws.verdict import Verdict
 
@@ -32,6 +34,7 @@ __all__ = [
     "Estimate",
     "Fit",
     "Form",
+    "HeldOutReturns",
     "Law",
     "LevelLaw",
     "LogQuadratic",
@@ -42,6 +45,9 @@ __all__ = [
     "PowerLaw",
     "Prediction",
     "ProductLaw",
+    "ReturnFit",
+    "ReturnForecast",
+    "ReturnLaw",
     "Standing",
     "Trend",
     "Verdict",
@@ -55,8 +61,10 @@ __all__ = [
     "fit_level_law",
     "fit_level_laws",
     "fit_power_law",
+    "fit_return_law",
     "flops_per_step",
     "grid",
+    "hold_out_returns",
     "level_fits",
     "median_ratio",
     "non_dominated",
