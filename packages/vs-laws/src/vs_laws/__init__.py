@@ -7,7 +7,9 @@ from vs_laws.best_level import BestLevel, best_level
 from vs_laws.budget import BudgetLaws, fit_budget_laws
 from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominated
 from vs_laws.fit import fit_data_law, solve_data_laws
+from vs_laws.fit_hyperparameters import fit_hyperparameters
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
+from vs_laws.hyperparameters import Band, Hyperparameters, Optimum
 from vs_laws.law import Law
 from vs_laws.one_axis import OneAxis, median_ratio, one_axis
 from vs_laws.power_law import fit_power_law
@@ -19,6 +21,7 @@ __all__ = [
     "FORMS",
     "PUBLISHED_BATCH_SIZE",
     "Allocation",
+    "Band",
     "BatchLaw",
     "BestLevel",
     "BudgetLaws",
@@ -27,10 +30,12 @@ __all__ = [
     "Estimate",
     "Fit",
     "Form",
+    "Hyperparameters",
     "Law",
     "LogQuadratic",
     "NearestRun",
     "OneAxis",
+    "Optimum",
     "Points",
     "PowerLaw",
     "ProductLaw",
@@ -42,6 +47,7 @@ __all__ = [
     "fit_batch_size",
     "fit_budget_laws",
     "fit_data_law",
+    "fit_hyperparameters",
     "fit_power_law",
     "flops_per_step",
     "grid",
