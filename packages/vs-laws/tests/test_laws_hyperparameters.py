@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import vs_laws._refits as refits
 import vs_laws._surface as model
 from scipy import optimize, stats
 from vs_laws import Cost, Hyperparameters, allocate, fit_data_law, fit_hyperparameters
+from vs_laws.hyperparameters import HYPERPARAMETERS
 
 SIGMA, B, RATE = (
     grid.ravel()
@@ -20,7 +22,7 @@ SIGMA, B, RATE = (
     )
 )
 TASKS = ["a"] * SIGMA.size + ["b"] * SIGMA.size
-AT = {
+AT: dict[str, Any] = {
     "tasks": TASKS,
     "sigma": np.tile(SIGMA, 2),
     "batch_size": np.tile(B, 2),
@@ -31,7 +33,7 @@ CENTRES = np.array([[150.0, 9e-4], [220.0, 1.4e-3]])  # at σ = 1
 EXPONENTS = np.array([-0.4, -0.25])
 SKEW, TWIST = 0.3, 0.25
 RISE = np.array([1.0, 1.3, 2.0])  # D at the levels
-REST = {"seeds": 4, "spacing": 10.0, "draws": None, "last_steps": 1e9}
+REST: dict[str, Any] = {"seeds": 4, "spacing": 10.0, "draws": None, "last_steps": 1e9}
 
 
 def best(task, sigma):
@@ -45,7 +47,7 @@ def truth(at=AT):
     sigma = at["sigma"]
     u, v = (
         np.log2(at[name] / (CENTRES[task, k] * sigma ** EXPONENTS[k]))
-        for k, name in enumerate(("batch_size", "learning_rate"))
+        for k, name in enumerate(HYPERPARAMETERS)
     )
     w = np.sign(v) * np.sqrt(2 * (np.exp(SKEW * v) - 1 - SKEW * v) / SKEW**2)
     first, second = np.sqrt(CURVES[task]).T * [u, w]
@@ -58,10 +60,22 @@ def rng():
     return np.random.default_rng(0)
 
 
+def some(here):
+    """Some of the cells of AT."""
+    return {name: np.asarray(x)[here] for name, x in AT.items()}
+
+
+def run(data, at=AT, **change):
+    """Return the fit of a study without bootstraps."""
+    return fit_hyperparameters(data, rng=rng(), **{**at, **REST, **change})
+
+
 def simulated():
     """The module of simulated sweeps beside this file."""
     path = Path(__file__).with_name("simulated_sweeps.py")
     spec = importlib.util.spec_from_file_location("simulated_sweeps", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["simulated_sweeps"] = module
     spec.loader.exec_module(module)
@@ -82,8 +96,8 @@ def wide(monkeypatch):
 
 
 def test_a_surface_without_noise_is_recovered(wide):
-    found = fit_hyperparameters(truth(), rng=rng(), count=2, **AT, **REST)
-    for k, name in enumerate(("batch_size", "learning_rate")):
+    found = run(truth(), count=2)
+    for k, name in enumerate(HYPERPARAMETERS):
         assert found.exponent(name).value == pytest.approx(EXPONENTS[k], abs=1e-6)
         for t in (0, 1):
             fitted = found.fits[name].law.at((t, 0))(sigma=1.0)
@@ -99,7 +113,9 @@ def test_a_surface_without_noise_is_recovered(wide):
         band = found.band(task, 2.0, certainty=0.5)
         half = np.exp2(np.sqrt(np.log(1.1) / CURVES[t, 0]))
         b = CENTRES[t, 0] * 2 ** EXPONENTS[0]
-        np.testing.assert_allclose(band.batch_size, [b / half, b * half], rtol=2e-3)
+        np.testing.assert_allclose(
+            np.array(band.batch_size), np.array([b / half, b * half]), rtol=2e-3
+        )
         low, high = np.log2(np.array(band.learning_rate) / (CENTRES[t, 1] * 2 ** EXPONENTS[1]))
         for v in (low, high):  # the published asymmetry
             above = CURVES[t, 1] * 2 * (np.exp(SKEW * v) - 1 - SKEW * v) / SKEW**2
@@ -112,8 +128,7 @@ def test_against_the_posterior_written_out():
     study = truth()[:, 0] * np.exp(0.05 * rng().normal(size=len(TASKS)))
     limit = np.quantile(study, 0.85)
     data = np.where(study > limit, np.inf, study)
-    given = {**REST, "last_steps": limit}
-    found = fit_hyperparameters(data, rng=rng(), count=2, **AT, **given)
+    found = run(data, count=2, last_steps=limit)
     task = np.array([t == "b" for t in TASKS]).astype(int)
     group = task * 4 + np.searchsorted([0.5, 1, 2, 4], AT["sigma"])
     s = np.log2(AT["sigma"]) - 0.5
@@ -149,7 +164,7 @@ def test_against_the_posterior_written_out():
     level, centre = other.x[:8], other.x[8:12].reshape(2, 2)
     np.testing.assert_allclose(found.steps[:, 0], np.exp(level), rtol=1e-4)
     np.testing.assert_allclose(found.curvature, np.exp(other.x[12:16]).reshape(2, 2).T, rtol=1e-3)
-    for k, name in enumerate(("batch_size", "learning_rate")):
+    for k, name in enumerate(HYPERPARAMETERS):
         assert found.exponent(name).value == pytest.approx(other.x[16 + k], abs=2e-4)
         fitted = found.fits[name].predict(sigma=2**0.5).value
         np.testing.assert_allclose(np.log2(fitted), centre[k], atol=5e-4)
@@ -179,11 +194,14 @@ def test_units_do_not_matter():
         given[name] = given[name] * 7.0
     given |= {"batch_size": 3 * given["batch_size"], "sigma": given["sigma"] / 5}
     other = fit(given)
-    for name in ("batch_size", "learning_rate"):
+    for name in HYPERPARAMETERS:
         np.testing.assert_allclose(other.exponent(name).value, one.exponent(name).value, rtol=1e-5)
         np.testing.assert_allclose(other.exponent(name).low, one.exponent(name).low, rtol=1e-3)
     np.testing.assert_allclose(other.steps, 7 * one.steps, rtol=1e-6)
-    one_b, other_b = one.batch_size.predict(sigma=2.0), other.batch_size.predict(sigma=0.4)
+    one_b, other_b = (
+        one.fits["batch_size"].predict(sigma=2.0),
+        other.fits["batch_size"].predict(sigma=0.4),
+    )
     np.testing.assert_allclose(other_b.value, 3 * one_b.value, rtol=1e-5)
     np.testing.assert_allclose(
         other.regret("b", 0.4, batch_size=300, learning_rate=1e-3).value,
@@ -211,8 +229,8 @@ def test_seeds_that_agree_less_widen_the_interval():
 
 def test_one_hyperparameter_alone():
     here = AT["batch_size"] == 128
-    at = {name: np.asarray(x)[here] for name, x in AT.items()}
-    found = fit_hyperparameters(truth(at), rng=rng(), **at, **REST)
+    at = some(here)
+    found = run(truth(at), at)
     assert found.batch_size is None
     assert "batch_size does not vary" in " ".join(found.notes)
     assert found.exponent("learning_rate").value == pytest.approx(EXPONENTS[1], abs=0.15)
@@ -223,8 +241,8 @@ def test_one_hyperparameter_alone():
     with pytest.raises(ValueError, match="no law of 'batch_size'; known: learning_rate"):
         found.exponent("batch_size")
     here = AT["learning_rate"] == 1e-3
-    at = {name: np.asarray(x)[here] for name, x in AT.items()}
-    found = fit_hyperparameters(truth(at), rng=rng(), **at, **REST)
+    at = some(here)
+    found = run(truth(at), at)
     assert found.learning_rate is None
     assert found.skew == 0.0
     assert found.twist == 0.0
@@ -234,15 +252,15 @@ def test_one_hyperparameter_alone():
 def test_a_search_with_one_seed_each():
     """Random cells, no bootstraps: the noise is a typical run's."""
     random, n = rng(), 60
-    at = {
+    at: dict[str, Any] = {
         "tasks": ["a"] * n,
         "sigma": random.choice([0.5, 1.0, 2.0, 4.0], n),
         "batch_size": np.exp2(random.uniform(4, 10, n)).round(),
         "learning_rate": np.exp2(random.uniform(-13, -7, n)),
     }
     data = truth(at) * np.exp(0.2 * random.normal(size=(n, 1)))
-    found = fit_hyperparameters(data, rng=rng(), **at, **{**REST, "seeds": 1})
-    for k, name in enumerate(("batch_size", "learning_rate")):
+    found = run(data, at, seeds=1)
+    for k, name in enumerate(HYPERPARAMETERS):
         interval = found.exponent(name, level=0.9)
         assert interval.low < EXPONENTS[k] < interval.high
         assert 0.1 < interval.high - interval.low < 1.0
@@ -255,9 +273,8 @@ def test_a_level_not_reached_is_a_lower_bound():
 
     def best_batch(value, last):
         data = np.where(far[:, None], value, truth())
-        given = {**REST, "last_steps": last * truth(), "seeds": 40}
-        fit = fit_hyperparameters(data, rng=rng(), count=2, **AT, **given).batch_size
-        return fit.predict(task="b", sigma=4.0).value
+        found = run(data, count=2, last_steps=last * truth(), seeds=40)
+        return found.fits["batch_size"].predict(task="b", sigma=4.0).value
 
     missing = best_batch(np.nan, 1.0)
     assert best_batch(np.inf, 0.01) == pytest.approx(missing, rel=1e-4)  # says nothing
@@ -269,12 +286,11 @@ def test_a_level_that_some_cells_reach_leaves_the_others_as_bounds():
     data = truth()
     cut = np.where(data > 1.4e6, np.inf, data)
     assert np.isinf(cut).any(axis=1).sum() > 10
-    given = {**REST, "last_steps": 1.4e6, "seeds": 40}
-    found = fit_hyperparameters(cut, rng=rng(), **AT, **given)
+    found = run(cut, last_steps=1.4e6, seeds=40)
     assert f"{int(np.isinf(cut).any(axis=1).sum())} of 72 cells do not reach" in " ".join(
         found.notes
     )
-    for k, name in enumerate(("batch_size", "learning_rate")):
+    for k, name in enumerate(HYPERPARAMETERS):
         assert found.exponent(name).value == pytest.approx(EXPONENTS[k], abs=0.05)
     for t, task in enumerate("ab"):
         optimum = found.at_optimum(task)
@@ -287,19 +303,19 @@ def test_a_level_that_some_cells_reach_leaves_the_others_as_bounds():
 def test_a_place_that_reaches_nothing_is_left_out_and_named():
     data = truth()
     data[(AT["sigma"] == 0.5) & (np.array(TASKS) == "b")] = np.inf
-    found = fit_hyperparameters(data, rng=rng(), **AT, **{**REST, "last_steps": 1e7})
+    found = run(data, last_steps=1e7)
     assert "b at sigma 0.5: no cell reaches any level, left out" in found.notes
     np.testing.assert_array_equal(found.at_optimum("b").sigma, [1, 2, 4])
-    assert np.isnan(found.batch_size.residuals).sum() == 9
-    assert found.batch_size.residuals.shape == (72,)
+    assert np.isnan(found.fits["batch_size"].residuals).sum() == 9
+    assert found.fits["batch_size"].residuals.shape == (72,)
 
 
 def test_far_cells_alone_still_say_what_the_optimum_costs():
     """At σ = 4 only one corner was run, at up to twice the least D."""
     corner = (AT["sigma"] < 4) | ((AT["batch_size"] == 512) & (AT["learning_rate"] == 4e-3))
-    at = {name: np.asarray(x)[corner] for name, x in AT.items()}
+    at = some(corner)
     data = truth(at)
-    found = fit_hyperparameters(data, rng=rng(), **at, **{**REST, "seeds": 40})
+    found = run(data, at, seeds=40)
     for t, task in enumerate("ab"):
         optimum = found.at_optimum(task)
         last = data[(at["sigma"] == 4) & (np.array(at["tasks"]) == task)][0]
@@ -328,7 +344,7 @@ def test_laws_feed_costs_and_allocations():
     found = fit(noisy())
     optimum = found.at_optimum("a")
     data = fit_data_law(optimum.data[:, 0], sigma=optimum.sigma, draws=optimum.draws[:, :, 0])
-    batch = found.batch_size.of("a")
+    batch = found.fits["batch_size"].of("a")
     assert data.bootstraps == batch.bootstraps == 40
     chosen = allocate(Cost(data, batch, critic_params=150_000), delta=5e9)
     assert chosen.estimate("sigma").low < chosen.estimate("sigma").high
@@ -351,7 +367,7 @@ def test_regret_is_least_at_the_optimum_and_grows():
 def test_bands_narrow_with_certainty_and_far_away():
     found = fit(noisy())
     inside, sure = found.band("a", 2.0), found.band("a", 2.0, certainty=0.95)
-    for name in ("batch_size", "learning_rate"):
+    for name in HYPERPARAMETERS:
         (low, high), (lower, upper) = getattr(inside, name), getattr(sure, name)
         assert low < lower < upper < high
     assert found.band("a", 1e9, certainty=1.0).batch_size is None
@@ -362,23 +378,23 @@ def test_bands_narrow_with_certainty_and_far_away():
 
 def test_remarks_on_edges_coarse_grids_and_one_sigma():
     at = {**AT, "batch_size": AT["batch_size"] * 16}
-    found = fit_hyperparameters(truth(at), rng=rng(), **at, **{**REST, "seeds": 40})
+    found = run(truth(at), at, seeds=40)
     text = "\n".join(found.notes)
     assert "one exponent for 2 tasks" in text
     assert "a, sigma 4: the best batch_size" in text
     assert "lies below the smallest tried, 512" in text
     assert "too coarse" not in text
     steep = truth() ** 4 / 1e15
-    found = fit_hyperparameters(steep, rng=rng(), **AT, **{**REST, "seeds": 40})
+    found = run(steep, seeds=40)
     assert (
         "the grid of batch_size is too coarse for a, b: its values are 4 times apart"
         in "\n".join(found.notes)
     )
     here = AT["sigma"] == 1.0
-    at = {name: np.asarray(x)[here] for name, x in AT.items()}
-    found = fit_hyperparameters(truth(at), rng=rng(), **at, **REST)
+    at = some(here)
+    found = run(truth(at), at)
     assert "all cells have sigma 1: the exponents are the prior's" in found.notes
-    assert found.batch_size.verdict == "too few levels"
+    assert found.fits["batch_size"].verdict == "too few levels"
     assert found.exponent("batch_size").std_error == pytest.approx(0.7, rel=0.4)
 
 

@@ -57,20 +57,22 @@ def test_skewed_offsets_square_to_the_published_asymmetry():
     v = np.array([-6.0, -0.5, 1e-3, 0.0, 0.9, 1.1, 5.0])
     for skew in (-0.7, -1e-7, 0.0, 1e-4, 0.28, 0.31, 1.2):
         expected = v**2 if skew == 0 else 2 * (np.expm1(skew * v) - skew * v) / skew**2
-        w, by_v, by_skew = skewed(v, np.float64(skew))
+        w, by_v, by_skew = skewed(v, np.full(1, skew))
         # the published form loses digits where γv is small
         np.testing.assert_allclose(w**2, expected, atol=1e-2 if 0 < abs(skew) < 1e-6 else 1e-6)
         np.testing.assert_array_equal(np.sign(w), np.sign(v))
         step = 1e-6
-        up, down = skewed(v + step, np.float64(skew))[0], skewed(v - step, np.float64(skew))[0]
+        up, down = skewed(v + step, np.full(1, skew))[0], skewed(v - step, np.full(1, skew))[0]
         np.testing.assert_allclose(by_v, (up - down) / (2 * step), atol=1e-6)
-        up, down = skewed(v, np.float64(skew + step))[0], skewed(v, np.float64(skew - step))[0]
+        up, down = skewed(v, np.full(1, skew + step))[0], skewed(v, np.full(1, skew - step))[0]
         np.testing.assert_allclose(by_skew, (up - down) / (2 * step), atol=1e-6)
 
 
 def test_the_surface_has_its_least_value_at_the_optimum_only():
     u, v = np.meshgrid(np.linspace(-12, 12, 97), np.linspace(-12, 12, 97))
-    above = height([u, v], [0.06, 0.1], np.float64(1.0), np.float64(0.9), BOTH).value
+    above = height(
+        [u, v], [np.full(1, 0.06), np.full(1, 0.1)], np.ones(1), np.full(1, 0.9), BOTH
+    ).value
     assert above[48, 48] == 0.0
     assert np.sort(above.ravel())[1] > 0.001
 
