@@ -158,7 +158,7 @@ def _run(run: Run, share: float, seed: int, stream: np.random.Generator) -> RunR
 def _bootstraps(run: Run, rng: np.random.Generator) -> Floats:
     """Return (S, T) means of resampled seeds, as `Run.mean` has it."""
     counts = iso.bootstrap_counts(run.returns.shape[1], BOOTSTRAPS, rng)
-    if run.stopped is None:
-        return iso.mean_curve(run.returns, counts=counts)
     low = float(np.nanmin(run.returns))
-    return iso.mean_curve(run.returns, counts=counts, stopped=run.stopped, threshold=low)
+    return iso.mean_curve(
+        run.returns, counts=counts, stopped=run.stopped, failed=run.failed, threshold=low
+    )

@@ -7,8 +7,10 @@ from vs_laws.best_level import BestLevel, best_level
 from vs_laws.budget import BudgetLaws, fit_budget_laws
 from vs_laws.cost import PUBLISHED_BATCH_SIZE, Cost, flops_per_step, non_dominated
 from vs_laws.fit import fit_data_law, solve_data_laws
+from vs_laws.fit_hyperparameters import fit_hyperparameters
 from vs_laws.forms import BatchLaw, DataLaw, LogQuadratic, NearestRun, PowerLaw, ProductLaw
 from vs_laws.held_out_returns import HeldOutReturns, hold_out_returns
+from vs_laws.hyperparameters import Band, Hyperparameters, Optimum
 from vs_laws.law import Law
 from vs_laws.level_fit import level_fits
 from vs_laws.level_law import LevelLaw, fit_level_law, fit_level_laws
@@ -26,6 +28,7 @@ __all__ = [
     "FORMS",
     "PUBLISHED_BATCH_SIZE",
     "Allocation",
+    "Band",
     "BatchLaw",
     "BestLevel",
     "BudgetLaws",
@@ -35,12 +38,14 @@ __all__ = [
     "Fit",
     "Form",
     "HeldOutReturns",
+    "Hyperparameters",
     "Law",
     "LevelLaw",
     "LogQuadratic",
     "Measured",
     "NearestRun",
     "OneAxis",
+    "Optimum",
     "Points",
     "PowerLaw",
     "Prediction",
@@ -58,6 +63,7 @@ __all__ = [
     "fit_batch_size",
     "fit_budget_laws",
     "fit_data_law",
+    "fit_hyperparameters",
     "fit_level_law",
     "fit_level_laws",
     "fit_power_law",
