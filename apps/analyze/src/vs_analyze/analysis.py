@@ -100,7 +100,7 @@ def fit_cells(
     for env, own in chosen.items():
         own_cells = tuple(cell for cell in cells if cell.run.env == env)
         found = _task(env, own, best, data_fits, settings, axes)
-        found = replace(found, level_law=level_laws.get(env))
+        found = replace(found, level_law=level_laws.get(env), surface=best.surface)
         task = TaskStudy(found, own_cells, tuple(own), levels[env], *best.tasks[env])
         tasks.append(_along_budget(task, settings, notes))
     return Study(

@@ -64,16 +64,10 @@ def cells_measured(cells: Sequence[Cell], levels: Levels, axes: Sequence[str]) -
         levels,
         draws=np.stack([cell.draws for cell in cells], axis=1),
         seeds=[cell.distinct for cell in cells],
-        spacing=[usual_spacing(cell) for cell in cells],
+        spacing=[cell.usual_spacing for cell in cells],
         last_step=np.stack([cell.last_step for cell in cells]),
         **{axis: places[:, k] for k, axis in enumerate(axes)},
     )
-
-
-def usual_spacing(cell: Cell) -> float:
-    """Return the env steps between a run's evaluations: the median over its crossings, else over all."""
-    known = cell.spacing[np.isfinite(cell.spacing)]
-    return float(np.median(known if known.size else np.diff(cell.run.steps)))
 
 
 def each_level(

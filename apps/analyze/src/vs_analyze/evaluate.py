@@ -19,7 +19,6 @@ from vs_laws import Estimate
 
 from vs_analyze.analysis import fit_cells
 from vs_analyze.checks import Check, Evaluation
-from vs_analyze.data_laws import usual_spacing
 from vs_analyze.hyperparameters import Hyperparameter, optimum
 from vs_analyze.measure import Cell, measure_once, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run
@@ -221,7 +220,7 @@ def _predicted(law: laws.LevelLaw, task: TaskStudy, cells: Sequence[Cell]) -> Pr
     places: dict[str, Any] = {axis: rows[None, :, k] for k, axis in enumerate(law.axes)}
     found = law.predict(
         level=levels, seeds=np.array([[cell.distinct for cell in cells]]),
-        spacing=np.array([[usual_spacing(cell) for cell in cells]]), **places,
+        spacing=np.array([[cell.usual_spacing for cell in cells]]), **places,
     )  # fmt: skip
     return found.value, found.log_sd
 

@@ -38,6 +38,7 @@ class TaskLaws:
         levels: D_J by level.
         level_law: the law that ``levels`` are levels of, with what it misses: it predicts runs at any
             level; None where every level was fitted alone.
+        surface: what B* and η* come from, for tolerance bands and regret; None without one.
         depth: the critic depth that was run most; None where the table did not say.
         widths: (N, critic width) pairs of that depth.
         actor_params: counted in FLOPs, as ``passive_params``.
@@ -63,6 +64,7 @@ class TaskLaws:
     action_repeat: int = 1
     growth: str = ""
     level_law: laws.LevelLaw | None = None
+    surface: laws.Hyperparameters | None = None
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -174,15 +176,17 @@ class TaskLaws:
                 {"level": level, "data": fit.to_dict()} for level, fit in self.levels.items()
             ],
             "level_law": None if self.level_law is None else self.level_law.to_dict(),
+            "surface": None if self.surface is None else self.surface.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "TaskLaws":
         """Bring back a task from its `to_dict`."""
+        optional = ("level_law", "surface")  # not in version 3
         parts: dict[str, Any] = {
-            f.name: entry[f.name] for f in fields(cls) if f.name != "level_law"
+            f.name: entry[f.name] for f in fields(cls) if f.name not in optional
         }
-        law = entry.get("level_law")
+        law, surface = (entry.get(name) for name in optional)
         rate = entry["learning_rate"]
         parts |= {
             "optimal_return": _number(entry["optimal_return"]),
@@ -193,6 +197,7 @@ class TaskLaws:
             "levels": {float(e["level"]): laws.Fit.from_dict(e["data"]) for e in entry["levels"]},
             "widths": tuple((float(n), float(w)) for n, w in entry["widths"]),
             "level_law": None if law is None else laws.LevelLaw.from_dict(law),
+            "surface": None if surface is None else laws.Hyperparameters.from_dict(surface),
         }
         return cls(**parts)
 

@@ -53,6 +53,12 @@ class Cell:
         return self.run.begun - self.run.duplicates
 
     @property
+    def usual_spacing(self) -> float:
+        """Env steps between evaluations: the median over the crossings, without any over the curve."""
+        known = self.spacing[np.isfinite(self.spacing)]
+        return float(np.median(known if known.size else np.diff(self.run.steps)))
+
+    @property
     def bagged(self) -> Floats:
         """Geometric mean of the draws that reach a level, (J,); NaN if not more than 80 % do."""
         reached = np.isfinite(self.draws)

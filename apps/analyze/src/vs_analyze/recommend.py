@@ -69,6 +69,10 @@ class Recommendation:
         width: critic width of that many parameters, between those run; None when not known.
         depth: the critic depth that ``width`` is for; None when not known.
         edges: the axes on which the optimum is at or beyond the edge of what was run.
+        batch_size_band, learning_rate_band: values with D within 10 % of the least; None where that is
+            not known.
+        regret: D at the rounded batch size and the learning rate over the least, minus 1; None where
+            that is not known.
         growth: which resource to grow next; empty over utd alone.
         interval: what the intervals of data, compute and budget are intervals of.
     """
@@ -91,6 +95,9 @@ class Recommendation:
     where: str
     edges: tuple[str, ...]
     growth: str
+    batch_size_band: tuple[float, float] | None
+    learning_rate_band: tuple[float, float] | None
+    regret: Estimate | None
     interval: str
     warnings: tuple[str, ...]
 
@@ -112,9 +119,12 @@ class Recommendation:
         if self.width is not None or self.growth:
             wide = f"-> width {self.shape}" if self.shape else ""
             rows.append(("critic params", self.critic_params, wide))
-        rows.append(("batch size", self.batch_size, f"-> run {self.batch_size_rounded}"))
+        rows.append(
+            ("batch size", self.batch_size,
+             f"-> run {self.batch_size_rounded}{_band(self.batch_size_band)}")
+        )  # fmt: skip
         if self.learning_rate is not None:
-            rows.append(("learning rate", self.learning_rate, ""))
+            rows.append(("learning rate", self.learning_rate, _band(self.learning_rate_band)))
         rows += [("data", self.data, f"env steps ({self.interval})"), ("compute", self.compute, "FLOPs"),
                  ("budget", self.budget, f"FLOPs, delta = {self.delta:.3g} per env step")]  # fmt: skip
         lines = [f"{self.env}: {self.question}  ({self.where})"]
@@ -123,11 +133,23 @@ class Recommendation:
         if self.learning_rate is None:
             rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
             lines.append(f"  {'learning rate':<14} {rates}, as in the runs")
+        if self.regret is not None:
+            lines.append(
+                f"  {'regret':<14} {self.regret.value:>10.1%}  more data than at the best B and eta, expected"
+            )
         lines += [f"  > {self.growth}"] if self.growth else []
         return "\n".join(lines + [f"  ! {warning}" for warning in self.warnings])
 
 
+def _band(ends: tuple[float, float] | None) -> str:
+    return (
+        "" if ends is None else f"  (within 10 % of the least data: {ends[0]:.3g} to {ends[1]:.3g})"
+    )
+
+
 def _interval(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:
+        return ""  # it is exact
     if np.isnan(estimate.low):
         return "(no interval)"
     return f"[{estimate.low:.4g}, {estimate.high:.4g}]"
@@ -278,6 +300,16 @@ def _describe(
     rate = None if task.learning_rate is None else task.learning_rate.predict(**at)
     warnings = [*answer.warnings, *_doubts(task, answer.at)]
     where, edges = _place_words(task, at, answer.where, warnings)
+    size = int(laws.grid.round_batch_size(batch_size.value, to=multiple))
+    band, regret = laws.Band(None, None), None
+    if task.surface is not None:
+        band = task.surface.band(task.env, at["sigma"])
+        chosen: dict[str, Any] = {"batch_size": size}
+        if rate is not None:
+            chosen["learning_rate"] = rate.value
+        regret = task.surface.regret(
+            task.env, at["sigma"], **{k: v for k, v in chosen.items() if k in task.surface.fits}
+        )
     exact = task.critic_params
     params = answer.place.get("critic_params") or Estimate(exact, exact, exact, 0.0)
     return Recommendation(
@@ -289,7 +321,7 @@ def _describe(
         width=laws.grid.width_of(params.value, task.widths),
         depth=task.depth,
         batch_size=batch_size,
-        batch_size_rounded=int(laws.grid.round_batch_size(batch_size.value, to=multiple)),
+        batch_size_rounded=size,
         learning_rate=rate,
         learning_rates=task.learning_rates,
         data=data,
@@ -299,6 +331,9 @@ def _describe(
         where=where,
         edges=edges,
         growth=task.growth,
+        batch_size_band=band.batch_size,
+        learning_rate_band=band.learning_rate,
+        regret=regret,
         interval=task.interval,
         warnings=tuple(warnings),
     )
