@@ -90,6 +90,7 @@ def import_wandb(
 WANDB = Importer(
     name="wandb",
     source="wandb:ENTITY/PROJECT",
+    example="wandb:ENTITY/PROJECT --return-key eval/return --fields env env_id",
     sniff=lambda source: source.startswith(_PREFIX),
     read=import_wandb,
 )
