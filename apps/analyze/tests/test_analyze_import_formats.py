@@ -50,7 +50,7 @@ def test_the_preview_says_what_was_read_and_dry_run_writes_nothing(logs, capsys)
     main(["import", "*.csv", *MAP, *PATTERN, *CONSTANTS, "--dry-run"])
     assert capsys.readouterr().out == (
         "*.csv (table): 4 runs, 8 seeds, 12 rows\n"
-        "  note: the return is score\n"
+        "  note: the return is score, the env step is frame\n"
         "  note: columns not used: fps (--columns NAME=fps takes one)\n"
         "\n"
         "task        benchmark  runs  seeds  first step  last step  returns\n"

@@ -51,7 +51,7 @@ def test_a_column_map_reads_any_table(tmp_path, name, separator):
     assert rows(table, "env") == ROWS
     assert (report.grammar, report.runs, report.seeds) == ("table", 2, 3)
     assert report.notes == (
-        "the return is episode_reward",
+        "the return is episode_reward, the env step is frame",
         "columns not used: fps (--columns NAME=fps takes one)",
     )
 
@@ -115,6 +115,7 @@ def test_a_folder_of_tidy_files_in_one_call_with_utd_in_the_files_names(tmp_path
         )
     table, report = read(tmp_path, pattern=r"utd(?P<utd>[0-9.]+)\.csv", constants=SETTINGS)
     assert (report.runs, report.seeds, report.rows) == (3, 6, 12)
+    assert table["fps"].to_list() == table["return_"].to_list()  # as in a file on its own
     assert table.group_by("utd").agg(pl.col("return_").mean()).sort("utd").rows() == [
         (0.5, 1.5),
         (1.0, 2.5),

@@ -53,14 +53,14 @@ def test_sb3_progress_has_evaluations_or_else_training_episodes(tmp_path):
     table, report = read(tmp_path, pattern=r"s(?P<seed>\d)/")
     assert rows(table) == [(s, t, r) for s in (0, 1) for t, r in ((500, 20.5), (1000, 30.5))]
     assert report.grammar == "sb3-progress"
-    assert report.notes[0] == "the return is eval/mean_reward"
+    assert report.notes[0] == "the return is eval/mean_reward, the env step is time/total_timesteps"
     training = {"return_key": "rollout/ep_rew_mean"}
     table, _ = read(tmp_path / "s0" / "progress.csv", **training)
     assert rows(table) == [(0, 400, 10.5), (0, 1200, 40.5)]
     path = write(tmp_path / "progress.csv", PROGRESS.replace("eval/mean_reward", "fps"))
     table, report = read(path)
     assert rows(table) == [(0, 400, 10.5), (0, 1200, 40.5)]
-    assert "the return is rollout/ep_rew_mean" in report.notes
+    assert "the return is rollout/ep_rew_mean, the env step is time/total_timesteps" in report.notes
 
 
 # RLlib

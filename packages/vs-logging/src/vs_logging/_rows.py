@@ -53,6 +53,7 @@ class _Process:
     stored: Mapping[str, Any]
     metrics: Mapping[str, Series]
     value: str
+    step: str
     unused: tuple[str, ...]
 
 
@@ -123,9 +124,13 @@ def _good(process: _Process | RunTableError) -> _Process:
 
 
 def _notes(found: Sequence[_Process]) -> list[str]:
-    values = dict.fromkeys(process.value for process in found)
+    named = dict.fromkeys((process.value, process.step) for process in found)
     unused = dict.fromkeys(name for process in found for name in process.unused)
-    notes = [f"the return is {' or '.join(values)}"] if {*values} != {"return_"} else []
+    notes = [
+        f"the return is {value}, the env step is {step}"
+        for value, step in named
+        if (value, step) != ("return_", "env_step")
+    ]
     if unused:
         shown = ", ".join(list(unused)[:12]) + ", …" * (len(unused) > 12)
         notes.append(f"columns not used: {shown} (--columns NAME={next(iter(unused))} takes one)")
@@ -192,7 +197,9 @@ class _Columns:
         stored = self.stored | {n: value for n, value in values.items() if value is not None}
         stored["seed"] = seed_numbers(pl.Series([stored["seed"]]))[0]
         try:
-            return _Process(stored, dict(self._metrics(part)), self.shown, self.unused)
+            return _Process(
+                stored, dict(self._metrics(part)), self.shown, self.of["env_step"], self.unused
+            )
         except RunTableError as error:
             return error
 
@@ -209,8 +216,7 @@ class _Columns:
             return
         for (metric,), mine in part.group_by(self.of["metric"], maintain_order=True):
             name = "return_" if metric == self.metric else str(metric)
-            if name in ("return_", *DIAGNOSTICS):
-                yield name, self._series(mine, self.of["return_"])
+            yield name, self._series(mine, self.of["return_"])
 
     def _series(self, part: pl.DataFrame, column: str) -> Series:
         step = self.of["env_step"]

@@ -26,7 +26,6 @@ def _read(source: str, options: ImportOptions) -> Imported:
         grammar="trackio",
         expected="Trackio projects with runs that logged an env step and a return",
         steps=_STEPS,
-        notes=["step is Trackio's own counter where a run logged neither env_step nor global_step"],
     )
 
 
