@@ -85,6 +85,21 @@ def test_hyperparameters_from_columns_and_columns_that_tell_runs_apart(tmp_path)
         read(path, columns=columns, constants=settings)
 
 
+def test_every_column_of_the_run_table_is_read_under_its_name(tmp_path):
+    text = "algo,env,utd,batch_size,learning_rate,critic_params,critic_width,critic_depth,variant,"
+    text += "seed,env_step,return_,action_repeat\n"
+    text += "".join(f"sac,Ant-v4,2,64,1e-3,900,32,{d},new,4,10,5,2\n" for d in (1, 2))
+    table, report = read(write(tmp_path / "t.csv", text), constants={})
+    columns = ("utd", "batch_size", "critic_params", "critic_width", "variant", "seed")
+    assert table.select(columns).unique().rows() == [(2.0, 64, 900, 32, "new", 4)]
+    assert table["critic_depth"].to_list() == [1, 2]
+    assert "columns not used: action_repeat" in report.notes[-1]
+    with pytest.raises(
+        RunTableError, match="--columns action_repeat: it is not read from a column"
+    ):
+        read(tmp_path / "t.csv", constants={}, columns={"action_repeat": "action_repeat"})
+
+
 def test_diagnostics_are_taken_under_their_names_or_by_the_map(tmp_path):
     path = write(tmp_path / "t.csv", "env,step,return,critic_loss,val\nAnt-v4,1,5,0.5,0.7\n")
     table, _ = read(path, columns={"validation_critic_loss": "val"})
@@ -201,7 +216,11 @@ def test_a_mapping_file_that_does_not_fit_is_refused(tmp_path, text, message):
             {"value": "q"},
             r"no column q \(for return_\); its columns are task, ",
         ),
-        ("env,step,return\nAnt-v4,1,x\n", {}, "column return is 'x'; expected a number"),
+        (
+            "env,step,return\nAnt-v4,1,x\n",
+            {},
+            "row 1 below the header, column return is 'x'; expected",
+        ),
         ("env,step,return\nAnt-v4,1.5,2\n", {}, "step is 1.5 in a row; expected a non-negative"),
         ("env,step,return\n", {}, "no rows below the header"),
         ("", {}, "the file is empty"),
@@ -219,7 +238,11 @@ def test_a_bad_table_is_refused_and_a_good_one_beside_it_kept(tmp_path, text, co
 
 
 def test_one_bad_seed_of_a_table_is_skipped_alone(tmp_path):
-    path = write(tmp_path / "t.csv", "env,seed,step,return\nAnt-v4,0,1,x\nAnt-v4,1,1,3\n")
+    path = write(tmp_path / "t.csv", "env,seed,step,return\nAnt-v4,1,1,3\nAnt-v4,0,1,x\n")
+    with pytest.raises(
+        RunTableError, match=r"seed=0: row 2 below the header, column return is 'x'"
+    ):
+        read(path)
     table, report = read(path, on_error="skip")
     assert rows(table) == [(1, 1, 3.0)]
     assert [entry.name for entry in report.skipped] == [f"{path}, seed=0"]

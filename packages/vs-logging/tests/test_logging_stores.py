@@ -125,8 +125,18 @@ def test_a_wandb_chart_has_a_column_per_run_beside_its_bounds(tmp_path):
     assert rows(table, "utd") == [(2.0, 0, 1000, 1.5), (2.0, 0, 2000, 2.5), (2.0, 1, 2000, 4.5)]
     assert report.grammar == "wandb-chart"
     assert not any("means over" in note for note in report.notes)
+    assert "the x axis, global_step, is taken as the env step" in report.notes
     with pytest.raises(RunTableError, match=r"utd2-s1: same configuration and seed 0 as .*utd2-s0"):
         read(path)
+
+
+def test_a_wandb_chart_of_two_metrics_needs_the_name_of_the_return(tmp_path):
+    path = write(tmp_path / "chart.csv", '"Step","a - r","a - r__MIN","a - q"\n1,2.0,2.0,9.0\n')
+    assert rows(read(path, return_key="r").table) == [(0, 1, 2.0)]
+    with pytest.raises(RunTableError, match=r"a: same configuration and seed 0"):
+        read(path)
+    with pytest.raises(RunTableError, match=r"its columns are Step, a - r, .*; expected RUN - t"):
+        read(path, return_key="t")
 
 
 def test_a_grouped_wandb_chart_is_said_to_be_means(tmp_path):
@@ -351,6 +361,8 @@ def test_mlflow_runs_with_settings_from_their_parameters(tmp_path):
     write(tmp_path / "mlruns" / "7" / "meta.yaml", "name: mine\n")
     mlflow_run(tmp_path / "mlruns", "aa", "sac_1", 2, "1700000 1.5 1000\n1700001 2.5 2000\n")
     mlflow_run(tmp_path / "mlruns", "bb", "td3_1", 8, "1700000 3.5 1000\n")
+    mlflow_run(tmp_path / "mlruns", "cc", "sac_2", 2, "1700000 9.5 1000\n")
+    write(tmp_path / "mlruns" / "7" / "cc" / "meta.yaml", "lifecycle_stage: deleted\n")
     settings = {"env": "Hopper-v4", "batch_size": 256, "learning_rate": 3e-4}
     options = {"pattern": r", (?P<algo>\w+)_", "constants": settings}
     for given in ({"return_key": "eval/return"}, {"columns": {"value": "eval/return"}}):

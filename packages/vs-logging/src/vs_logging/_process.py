@@ -17,7 +17,7 @@ from vs_logging._importer import ImportOptions
 from vs_logging._long import Series, align
 from vs_logging._mapping import read_mapping
 from vs_logging.report import Imported, Problems
-from vs_logging.table import CONFIG_COLUMNS, RunTableError
+from vs_logging.table import IDENTITY_COLUMNS, RunTableError
 
 
 def import_processes[P](
@@ -92,7 +92,7 @@ def mapped_config(
         RunTableError: A setting or the seed is missing or mistyped.
     """
     found = dict(constants)
-    for name in dict.fromkeys((*CONFIG_COLUMNS, "seed", *fields)):
+    for name in dict.fromkeys((*IDENTITY_COLUMNS, "seed", *fields)):
         value = look_up(stored, fields.get(name, name))
         if value is None and name in fields and name not in parsed and name not in constants:
             raise RunTableError(f"its configuration has no {fields[name]} (for {name})")

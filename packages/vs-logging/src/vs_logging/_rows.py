@@ -29,7 +29,10 @@ RETURNS = ("return_", "return")
 TIDY = {"env": "env_name", "return_": "value"}
 """Columns of the tidy form, beside a column ``metric``."""
 
-_SETTINGS = (*IDENTITY_COLUMNS, *(n for n in OPTIONAL_SCHEMA if n not in IDENTITY_COLUMNS), "seed")
+_SETTINGS = (*IDENTITY_COLUMNS, "seed")
+_ROLES = (*DIAGNOSTICS, "env_step", "return_", "metric", "exp_name")
+_FACTS = tuple(name for name in OPTIONAL_SCHEMA if name not in IDENTITY_COLUMNS)
+_ROW = " row"  # position in the file, for messages
 _ALIASES = {"step": "env_step", "value": "return_", "return": "return_"}
 
 
@@ -90,8 +93,10 @@ def import_rows(
         RunTableError: A table is bad (``on_error="raise"``), or none is left.
     """
     columns = {_ALIASES.get(name, name): column for name, column in options.columns.items()}
-    others = {n: n for n in columns if n not in (*_SETTINGS, *DIAGNOSTICS, "env_step", "return_",
-                                                 "metric", "exp_name")}  # fmt: skip
+    for name in _FACTS:
+        if name in columns:
+            raise RunTableError(f"{source}: --columns {name}: it is not read from a column")
+    others = {name: name for name in columns if name not in (*_SETTINGS, *_ROLES)}
 
     def processes() -> Iterable[tuple[str, _Process | RunTableError]]:
         for name, path in files:
@@ -148,35 +153,28 @@ class _Columns:
         steps: Sequence[str],
         returns: Sequence[str],
     ) -> None:
-        frame = self.frame = rows.frame
-        if frame.is_empty():
+        if rows.frame.is_empty():
             raise RunTableError("no rows below the header")
-        tidy = columns.get("metric", "metric") in frame.columns
+        names = rows.frame.columns
+        tidy = columns.get("metric", "metric") in names
         given = dict(columns)
         if return_key is not None and not tidy:
             given["return_"] = return_key
-        self.stored: dict[str, Any] = {"seed": 0, **rows.stored}
-        for name, column in given.items():
-            if column not in frame.columns:
-                if (value := look_up(rows.stored, column)) is None:
-                    raise RunTableError(
-                        f"it has no column {column} (for {name}); its columns are "
-                        f"{', '.join(frame.columns[:20])}"
-                    )
-                self.stored[name] = value
-        own = {name: name for name in (*_SETTINGS, *DIAGNOSTICS, "exp_name", "metric")}
-        own |= {"env_step": _first(frame, steps), "return_": _first(frame, returns)}
+        self.stored = {"seed": 0, **rows.stored, **_elsewhere(given, rows)}
+        own = {name: name for name in (*_SETTINGS, *_ROLES)}
+        own |= {"env_step": _first(names, steps), "return_": _first(names, returns)}
         if tidy:
-            own |= {name: column for name, column in TIDY.items() if column in frame.columns}
-        self.of = {n: c for n, c in (own | given).items() if c in frame.columns}
+            own |= {name: column for name, column in TIDY.items() if column in names}
+        self.of = {name: column for name, column in (own | given).items() if column in names}
         for name, flag in (("env_step", "step"), ("return_", "value")):
             if name not in self.of:
                 raise RunTableError(
                     f"no column is known to be the {flag}; give --columns {flag}=COLUMN, one of "
-                    f"{', '.join(frame.columns[:20])}"
+                    f"{', '.join(names[:20])}"
                 )
-        self.metric = _metric(frame, self.of["metric"], return_key) if tidy else None
-        self.unused = tuple(c for c in frame.columns if c not in self.of.values())
+        self.metric = _metric(rows.frame, self.of["metric"], return_key) if tidy else None
+        self.unused = tuple(column for column in names if column not in self.of.values())
+        self.frame = rows.frame.with_row_index(_ROW, offset=1)
 
     def split(self, settings: Sequence[str]) -> Iterable[tuple[str, dict[str, Any], pl.DataFrame]]:
         """Yield a label, the settings and the rows of each process."""
@@ -185,12 +183,13 @@ class _Columns:
             yield "", {}, self.frame
             return
         keys = list(dict.fromkeys(self.of[name] for name in names))
+        varies = {name for name in names if self.frame[self.of[name]].n_unique() > 1}
+        varies |= {"exp_name"} & {*names}
         for values, part in self.frame.group_by(keys, maintain_order=True):
             cells = dict(zip(keys, values, strict=True))
             found = {name: cells[self.of[name]] for name in names}
-            shown = {n: v for n, v in found.items() if self.frame[self.of[n]].n_unique() > 1}
-            shown |= {"exp_name": found["exp_name"]} if "exp_name" in found else {}
-            yield "".join(f", {n}={v}" for n, v in shown.items()), found, part
+            label = "".join(f", {name}={found[name]}" for name in names if name in varies)
+            yield label, found, part
 
     def process(self, values: Mapping[str, Any], part: pl.DataFrame) -> _Process | RunTableError:
         """Return the settings and metrics of one process, or the error that makes it a bad one."""
@@ -237,12 +236,29 @@ def numbers(frame: pl.DataFrame, column: str) -> pl.Series:
     cast = found.cast(pl.Float64, strict=False)
     bad = (cast.is_null() & found.is_not_null()).arg_true()
     if len(bad):
-        raise RunTableError(f"column {column} is {found[bad[0]]!r}; expected a number")
+        row = frame[_ROW][bad[0]] if _ROW in frame.columns else bad[0] + 1
+        raise RunTableError(
+            f"row {row} below the header, column {column} is {found[bad[0]]!r}; expected a number"
+        )
     return cast
 
 
-def _first(frame: pl.DataFrame, names: Sequence[str]) -> str:
-    return next((name for name in names if name in frame.columns), "")
+def _elsewhere(given: Mapping[str, str], rows: Rows) -> dict[str, Any]:
+    """Return the mapped names that are no columns of a table but settings stored with it."""
+    found = {}
+    for name, column in given.items():
+        if column not in rows.frame.columns:
+            found[name] = look_up(rows.stored, column)
+            if found[name] is None:
+                raise RunTableError(
+                    f"it has no column {column} (for {name}); its columns are "
+                    f"{', '.join(rows.frame.columns[:20])}"
+                )
+    return found
+
+
+def _first(names: Sequence[str], wanted: Sequence[str]) -> str:
+    return next((name for name in wanted if name in names), "")
 
 
 def _metric(frame: pl.DataFrame, column: str, wanted: str | None) -> str:

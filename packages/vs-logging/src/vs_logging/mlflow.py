@@ -15,7 +15,7 @@ _RUN = r"meta\.yaml"
 
 
 def _read(source: str, options: ImportOptions) -> Imported:
-    """Import each run as one process; its settings are its parameters.
+    """Import each run as one process; its settings are its parameters. Deleted ones are left out.
 
     The pattern is searched in the path below the store, then the run's name. The step of
     ``log_metric`` is the env step.
@@ -45,7 +45,10 @@ MLFLOW = Importer(
 
 
 def _is_run(path: Path) -> bool:
-    return (path.parent / "metrics").is_dir()
+    """Tell whether the folder is a run, and not a deleted one."""
+    if not (path.parent / "metrics").is_dir():
+        return False
+    return "lifecycle_stage: deleted" not in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _run(name: str, folder: Path, key: str) -> Rows:

@@ -1,5 +1,6 @@
 """Import the CSV of a chart of Weights & Biases: the x axis, then three columns for each run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,7 @@ import polars as pl
 from vs_logging._importer import Importer, ImportOptions
 from vs_logging._rows import Rows, import_rows, numbers
 from vs_logging._sources import find_files
-from vs_logging._text import TABLES, is_table, read_text
+from vs_logging._text import TABLES, header, is_table, read_text
 from vs_logging.report import Imported
 from vs_logging.table import RunTableError
 
@@ -17,17 +18,18 @@ _BOUNDS = ("__MIN", "__MAX")
 def _read(source: str, options: ImportOptions) -> Imported:
     """Import each column ``RUN - METRIC`` as one process; the pattern is searched in ``RUN``, too.
 
-    ``__MIN`` and ``__MAX`` are left out. The x axis must be the env step.
+    ``__MIN`` and ``__MAX`` are left out. The x axis must be the env step. Of a chart of several
+    metrics, ``return_key`` names the one that is the return.
     """
     files = find_files(source, TABLES)
     return import_rows(
         source,
         files,
-        _runs,
-        options,
+        lambda name, path: _runs(name, path, options.return_key),
+        replace(options, return_key=None),
         grammar="wandb-chart",
         expected="tables with a column of steps, then 'RUN - METRIC' and its __MIN and __MAX",
-        notes=["the x axis is taken as env step", *_grouped(files)],
+        notes=[*_axes(files), *_grouped(files)],
     )
 
 
@@ -44,13 +46,18 @@ def _is_bound(name: str) -> bool:
     return name.endswith(_BOUNDS)
 
 
-def _runs(name: str, path: Path) -> list[Rows]:
+def _runs(name: str, path: Path, metric: str | None) -> list[Rows]:
     frame = read_text(path)
     step, *columns = (column for column in frame.columns if not _is_bound(column))
-    named = [column for column in columns if not column.endswith(" - _step")]
+    named = [
+        column
+        for column in columns
+        if not column.endswith(" - _step")
+        and (metric is None or column.rpartition(" - ")[2] == metric)
+    ]
     if not named:
         raise RunTableError(
-            f"its columns are {', '.join(frame.columns[:9])}; expected RUN - METRIC"
+            f"its columns are {', '.join(frame.columns[:9])}; expected RUN - {metric or 'METRIC'}"
         )
     return [
         Rows(
@@ -59,6 +66,11 @@ def _runs(name: str, path: Path) -> list[Rows]:
         )
         for column in named
     ]
+
+
+def _axes(files: list[tuple[str, Path]]) -> list[str]:
+    axes = dict.fromkeys(name for _, path in files for name in header(path)[:1])
+    return [f"the x axis, {' or '.join(axes)}, is taken as the env step"]
 
 
 def _grouped(files: list[tuple[str, Path]]) -> list[str]:
