@@ -143,6 +143,14 @@ def test_a_grouped_wandb_chart_is_said_to_be_means(tmp_path):
     text = '"Step","Group: a - r","Group: a - r__MIN","Group: a - r__MAX"\n1,2.0,1.0,3.0\n'
     _, report = read(write(tmp_path / "chart.csv", text))
     assert any("values of Group: a - r differ from their __MIN: means" in n for n in report.notes)
+    write(tmp_path / "bad.csv", '"Step","b - r","b - r__MIN"\n1,x,x\n')
+    with pytest.raises(
+        RunTableError, match=r"bad.csv, b: row 1 below the header, column return_ is"
+    ):
+        read(tmp_path)
+    table, report = read(tmp_path, on_error="skip")
+    assert rows(table) == [(0, 1, 2.0)]
+    assert [entry.name for entry in report.skipped] == ["bad.csv, b"]
 
 
 def test_a_wandb_history_needs_its_step_and_return_named(tmp_path):

@@ -131,7 +131,8 @@ class Import:
     return_key: str | None = None
     """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
     fields: dict[str, str] = field(default_factory=dict)
-    """For TensorBoard and W&B: COLUMN KEY pairs, where the run's config keeps a column."""
+    """COLUMN KEY pairs, where a run's stored configuration keeps a column (TensorBoard, W&B, RLlib,
+    Optuna, MLflow, Trackio, JSON)."""
     constants: dict[str, str] = field(default_factory=dict)
     """Run table columns that are the same for all rows, NAME VALUE pairs."""
     on_error: Literal["raise", "skip"] = "raise"

@@ -76,14 +76,22 @@ def _axes(files: list[tuple[str, Path]]) -> list[str]:
 def _grouped(files: list[tuple[str, Path]]) -> list[str]:
     """Return a note if values differ from their bounds: they are means, not values of one run."""
     for name, path in files:
-        frame = read_text(path)
-        for column in frame.columns:
-            if (
-                f"{column}__MIN" in frame.columns
-                and (numbers(frame, column) != numbers(frame, f"{column}__MIN")).any()
-            ):
-                return [
-                    f"{name}: values of {column} differ from their __MIN: means over a group of runs "
-                    "or over neighbouring steps; the runs' own values need an export without them"
-                ]
+        try:
+            column = _mean(read_text(path))
+        except RunTableError:  # a bad file is reported where its runs are read
+            continue
+        if column is not None:
+            return [
+                f"{name}: values of {column} differ from their __MIN: means over a group of runs "
+                "or over neighbouring steps; the runs' own values need an export without them"
+            ]
     return []
+
+
+def _mean(frame: pl.DataFrame) -> str | None:
+    """Return the first column that is not equal to its lower bound."""
+    for column in frame.columns:
+        low = f"{column}__MIN"
+        if low in frame.columns and (numbers(frame, column) != numbers(frame, low)).any():
+            return column
+    return None
