@@ -154,6 +154,13 @@ def test_a_leading_zero_is_never_a_whole_number(tmp_path, text, utd):
         read(path, constants=SETTINGS | {"batch_size": "064"})
 
 
+def test_the_index_of_pandas_and_blanks_around_names_are_no_hindrance(tmp_path):
+    path = write(tmp_path / "t.csv", ",env, step , return\n0,Ant-v4 , 10, 5\n")
+    table, report = read(path)
+    assert table.select("env", "env_step", "return_").rows() == [("Ant-v4", 10, 5.0)]
+    assert not any("not used" in note for note in report.notes)
+
+
 # A mapping file
 
 

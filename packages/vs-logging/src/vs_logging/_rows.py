@@ -173,7 +173,7 @@ class _Columns:
                     f"{', '.join(names[:20])}"
                 )
         self.metric = _metric(rows.frame, self.of["metric"], return_key) if tidy else None
-        self.unused = tuple(column for column in names if column not in self.of.values())
+        self.unused = tuple(name for name in names if name and name not in self.of.values())
         self.frame = rows.frame.with_row_index(_ROW, offset=1)
 
     def split(self, settings: Sequence[str]) -> Iterable[tuple[str, dict[str, Any], pl.DataFrame]]:

@@ -4,6 +4,7 @@ import csv
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -37,7 +38,7 @@ def read_text(path: Path) -> pl.DataFrame:
     """Read a text table; the separator (comma, semicolon, tab) is that of its header.
 
     Returns:
-        Columns of strings; empty cells are null.
+        Columns of strings, without white space around them; empty cells are null.
 
     Raises:
         RunTableError: The file is absent, empty, damaged or not a table.
@@ -46,7 +47,8 @@ def read_text(path: Path) -> pl.DataFrame:
         with _open(path) as file:
             text = file.read()
         separator, _ = _split(text.partition("\n")[0])
-        return pl.read_csv(text.encode(), separator=separator, infer_schema=False)
+        frame = pl.read_csv(text.encode(), separator=separator, infer_schema=False)
+        return frame.rename(str.strip).with_columns(pl.all().str.strip_chars())
     except FileNotFoundError:
         raise RunTableError(f"{path}: no such file") from None
     except pl.exceptions.NoDataError:
@@ -61,7 +63,7 @@ def seed_numbers(seeds: pl.Series) -> pl.Series:
     return seeds.cast(pl.String).str.strip_chars().str.replace(_SEED, "${1}")
 
 
-def _open(path: Path):  # noqa: ANN202
+def _open(path: Path) -> IO[str]:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     return opener(path, "rt", encoding="utf-8-sig", errors="replace")
 

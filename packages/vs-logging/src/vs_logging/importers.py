@@ -4,8 +4,9 @@ from pathlib import Path
 
 from vs_logging._grammars import GRAMMARS
 from vs_logging._importer import Importer
-from vs_logging.arrays import ARRAYS, JSON_ARRAYS
+from vs_logging.arrays import ARRAYS
 from vs_logging.jaxrl import JAXRL
+from vs_logging.json_arrays import JSON_ARRAYS
 from vs_logging.mlflow import MLFLOW
 from vs_logging.optuna import OPTUNA
 from vs_logging.rllib import RLLIB
