@@ -6,6 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from vs_logging import ImportOptions, RunTableError, find_importer, import_frame
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
@@ -159,6 +161,32 @@ def test_the_index_of_pandas_and_blanks_around_names_are_no_hindrance(tmp_path):
     table, report = read(path)
     assert table.select("env", "env_step", "return_").rows() == [("Ant-v4", 10, 5.0)]
     assert not any("not used" in note for note in report.notes)
+
+
+@given(
+    curves=st.dictionaries(
+        st.tuples(st.sampled_from([1.0, 2.0]), st.integers(0, 3)),
+        st.dictionaries(st.integers(0, 50), st.floats(-1e6, 1e6), min_size=1, max_size=6),
+        min_size=1,
+    ),
+    order=st.randoms(use_true_random=False),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_order_of_rows_and_exact_repeats_do_not_matter(curves, order):
+    expected = [
+        (utd, seed, step, value)
+        for (utd, seed), points in curves.items()
+        for step, value in points.items()
+    ]
+    mixed = expected + expected[:2]
+    order.shuffle(mixed)
+    frame = pl.DataFrame(mixed, schema=["ratio", "who", "t", "score"], orient="row")
+    columns = {"utd": "ratio", "seed": "who", "step": "t", "value": "score"}
+    options = ImportOptions(columns=columns, constants=SETTINGS | {"env": "Ant-v4"})
+    table, report = import_frame(frame, options)
+    assert rows(table, "utd") == sorted(expected)
+    assert report.deduplicated_rows == len(mixed) - len(expected)
+    assert report.seeds == len(curves)
 
 
 # A mapping file

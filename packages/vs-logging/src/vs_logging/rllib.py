@@ -32,12 +32,11 @@ _RETURNS = (
 
 def _read(source: str, options: ImportOptions) -> Imported:
     """Import each folder as one process; settings are those of its ``config`` or ``params.json``."""
-    folders = {path.parent: (name, path) for name, path in reversed(find_files(source, _NAMES))}
-    for name, path in find_files(source, r"result\.json"):
-        folders[path.parent] = (name, path)  # it has the configuration, progress.csv has not
+    # Of two files in a folder the later name, result.json, is taken: it has the configuration.
+    folders = {path.parent: (name, path) for name, path in find_files(source, _NAMES)}
     return import_rows(
         source,
-        [folders[folder] for folder in sorted(folders)],
+        folders.values(),
         lambda name, path: [_trial(name, path)],
         options,
         grammar="rllib",
@@ -53,8 +52,7 @@ RLLIB = Importer(
     source="a result.json or progress.csv of RLlib",
     example="ray_results --fields batch_size train_batch_size learning_rate lr",
     sniff=lambda source: (
-        is_format(source, _NAMES)
-        and any(map(_is_trial, (p for _, p in find_files(source, _NAMES))))
+        is_format(source, _NAMES) and any(_is_trial(path) for _, path in find_files(source, _NAMES))
     ),
     read=_read,
 )
