@@ -16,6 +16,7 @@ from vs_logging.table import (
     run_id,
     validate,
 )
+from vs_logging.tables import import_frame
 from vs_logging.tabular import import_csv
 from vs_logging.tensorboard import import_tensorboard
 from vs_logging.wandb import WandbApi, import_wandb
@@ -44,6 +45,7 @@ __all__ = [
     "consolidate",
     "find_importer",
     "import_csv",
+    "import_frame",
     "import_tensorboard",
     "import_wandb",
     "import_zip",

@@ -54,6 +54,8 @@ def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(name: str, value: Any) -> object:
     if name in _FLOATS or name in _INTEGERS:
+        if isinstance(value, str) and re.fullmatch(r"0\d+", value):
+            value = f"0.{value[1:]}"  # names write 05 for 0.5, and no whole number so
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -13,8 +13,10 @@ from vs_logging._configure import check_constants, compile_pattern, complete_con
 from vs_logging._grammars import RETURN_METRICS
 from vs_logging._importer import DEFAULTS, Importer, ImportOptions
 from vs_logging._long import Series, align, split_repeats
+from vs_logging._text import TABLES, is_table, read_text, seed_numbers
 from vs_logging.report import Imported, Problems
 from vs_logging.table import RunTableError
+from vs_logging.tables import TABLE
 
 COLUMNS = ("exp_name", "env_name", "seed", "metric", "env_step", "value")
 
@@ -75,22 +77,21 @@ def import_csv(path: str | Path, options: ImportOptions = DEFAULTS) -> Imported:
 
 CSV = Importer(
     name="csv",
-    source="a .csv",
-    sniff=lambda source: source.endswith(".csv"),
-    read=import_csv,
+    source="a tidy .csv",
+    example="curves.csv --pattern 'utd(?P<utd>[0-9.]+)'",
+    sniff=lambda source: (
+        Path(source).is_file() and is_table(source, TABLES, lambda names: {*COLUMNS} <= {*names})
+    ),
+    read=lambda source, options: (
+        TABLE.read(source, options)
+        if options.columns or options.mapping
+        else import_csv(source, options)
+    ),
 )
 
 
 def _read(path: Path) -> pl.DataFrame:
-    try:
-        frame = pl.read_csv(path, infer_schema=False)
-    except FileNotFoundError:
-        raise RunTableError(f"{path}: no such file") from None
-    except pl.exceptions.NoDataError:
-        raise RunTableError(f"{path}: the file is empty") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunTableError(f"{path}: not readable as CSV ({reason})") from error
+    frame = read_text(path)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise RunTableError(
@@ -101,7 +102,9 @@ def _read(path: Path) -> pl.DataFrame:
         raise RunTableError(f"{path}: no rows below the header")
     text = frame.select(pl.col(name).str.strip_chars() for name in COLUMNS)
     # An empty value is one that was not logged; everything else must be there.
-    text = text.with_columns(value=pl.col("value").replace("", None).fill_null("nan"))
+    text = text.with_columns(
+        value=pl.col("value").replace("", None).fill_null("nan"), seed=seed_numbers(text["seed"])
+    )
     numbers = text.with_columns(pl.col("seed", "env_step", "value").cast(pl.Float64, strict=False))
     for name in COLUMNS:
         column = numbers[name]

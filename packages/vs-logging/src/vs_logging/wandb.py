@@ -90,8 +90,11 @@ def import_wandb(
 WANDB = Importer(
     name="wandb",
     source="wandb:ENTITY/PROJECT",
+    example="wandb:ENTITY/PROJECT --return-key eval/return --columns step=global_step",
     sniff=lambda source: source.startswith(_PREFIX),
-    read=import_wandb,
+    read=lambda source, options: import_wandb(
+        source, options, step_key=options.columns.get("step", "env_step")
+    ),
 )
 
 
