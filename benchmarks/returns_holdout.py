@@ -9,7 +9,6 @@ Inside: evaluations within the law's 90 % interval of the run.
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +26,8 @@ RESULT = ROOT / "benchmarks/results/returns_holdout.txt"
 
 def gym_runs() -> list[Run]:
     """Return the published runs at the fitted hyperparameters, exact copies of seeds left out."""
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "runs.parquet"
-        import_curves(str(GYM), table, vslog.ImportOptions())
-        return load_runs(vslog.scan([table]), Settings(), source=GYM.name)
+    imported = import_curves([str(GYM)], vslog.ImportOptions())
+    return load_runs(imported.table, Settings(), source=GYM.name)
 
 
 def own_runs() -> list[Run]:

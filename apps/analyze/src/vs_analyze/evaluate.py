@@ -29,7 +29,7 @@ type HoldOut = Literal[
     "largest", "smallest", "largest-params", "smallest-params", "budgets", "each", "compute"
 ]
 
-LEVELS = "all levels"
+LEVELS = "levels at once"
 """Name of the law that is fitted to all levels at once."""
 
 SHARED = "additive, shared exponents"
