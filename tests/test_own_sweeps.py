@@ -86,7 +86,7 @@ def test_one_run_at_every_utd(task, name):
 )
 def test_the_exponents_are_those_of_the_readme(task, level, batch_size, learning_rate):
     runs = load_runs(scan(CARTPOLE / f"{task}-grid.parquet"), Settings(), source=task)
-    study = analyze(runs, Settings())
+    study = analyze(runs, Settings(estimator="each"))
     assert study.settings.levels[-1] == level
     for name, expected in (("batch_size", batch_size), ("learning_rate", learning_rate)):
         fit = study.shared[name]

@@ -133,7 +133,7 @@ def test_law_in_the_papers_parameters_is_height_and_shape(law):
 
 
 def test_draws_of_the_law_are_seeded_and_scatter_as_laplace_says(law):
-    one, other = (law.law(550.0, bootstraps=2000, rng=np.random.default_rng(3)) for _ in range(2))
+    one, other = (law.law(550.0, law.sample(2000, np.random.default_rng(3))) for _ in range(2))
     np.testing.assert_array_equal(one.d_min, other.d_min)
     assert one.d_min.shape == (2000, 1)
     centre = dict(zip(law.axes, law.centre, strict=True))

@@ -81,7 +81,8 @@ def over_utd(
     """Return B*(σ) and η*(σ): one exponent for all tasks, an intercept for each (arXiv:2502.04327 §4.2).
 
     They are laws through the grids' argmins (``settings.estimator == "each"``, as published), or those
-    of one surface over σ, B and η, which all cells and levels of all tasks speak for.
+    of one surface over σ, B and η, which all cells of all tasks speak for, at the upper half of the
+    levels up to that of the hyperparameters: what is best for a low level is not what is wanted.
 
     Raises:
         AnalysisError: no run reaches the level, or no task at two values of utd.
@@ -119,7 +120,8 @@ def over_utd(
     notes: list[str] = []
     surface = None
     if settings.estimator == "levels":
-        surface = _surface([cell for cell in cells if cell.run.env in envs], at, settings, notes)
+        own = [cell for cell in cells if cell.run.env in envs]
+        surface = _surface(own, at, (index + 1) // 2, index + 1, settings, notes)
     for name in kinds:
         points = [getattr(best, name) for _, best in kept]
         of_surface = None if surface is None else surface.fits.get(name)
@@ -145,21 +147,26 @@ def over_utd(
 
 
 def _surface(
-    cells: Sequence[Cell], levels: Levels, settings: Settings, notes: list[str]
+    cells: Sequence[Cell],
+    levels: Levels,
+    first: int,
+    end: int,
+    settings: Settings,
+    notes: list[str],
 ) -> laws.Hyperparameters | None:
-    """Return the surface over utd, B and η; None, with a note, where they do not vary."""
+    """Return the surface over utd, B and η at some levels; None, with a note, where they do not vary."""
     try:
         found = laws.fit_hyperparameters(
-            np.stack([cell.data for cell in cells]),
+            np.stack([cell.data[first:end] for cell in cells]),
             tasks=[cell.run.env for cell in cells],
             sigma=[cell.utd for cell in cells],
             batch_size=[float(cell.run.batch_size) for cell in cells],
             learning_rate=[cell.run.learning_rate for cell in cells],
             seeds=[cell.distinct for cell in cells],
             spacing=[cell.usual_spacing for cell in cells],
-            draws=np.stack([cell.draws for cell in cells], axis=1),
-            last_steps=np.stack([cell.last_step for cell in cells]),
-            levels=levels,
+            draws=np.stack([cell.draws[:, first:end] for cell in cells], axis=1),
+            last_steps=np.stack([cell.last_step[first:end] for cell in cells]),
+            levels=levels[first:end],
             rng=np.random.default_rng(settings.seed),
         )
     except ValueError as error:
