@@ -199,7 +199,10 @@ def test_our_defaults_support_every_law_with_finite_intervals(tables, estimator)
     assert len(fits) == 2 + 11 * (4 if estimator == "levels" else 1) + 12
     inside = []
     for name, fit in fits:
-        beyond = estimator == "levels" and name.endswith(" Ant-v4")  # its optimum at the top level
+        # B* falls more steeply with utd than the argmins say, so the optima of high levels lie beyond
+        # the runs: laws along the budget are not carried, and say so
+        beyond = estimator == "levels" and name.split()[0] in ("sigma", "data", "compute")
+        beyond = beyond and name.endswith("-v4")
         if not beyond:
             assert fit.supported, (name, fit.reason)
         for key, entry in fit.parameters.items():
