@@ -110,7 +110,7 @@ def test_a_surface_without_noise_is_recovered(wide):
         np.testing.assert_array_equal(optimum.sigma, [0.5, 1, 2, 4])
         expected = best(t, optimum.sigma)[:, None] * RISE
         np.testing.assert_allclose(optimum.data, expected, rtol=1e-6)
-        band = found.band(task, 2.0, certainty=0.5)
+        band = found.band(task, 2.0)
         half = np.exp2(np.sqrt(np.log(1.1) / CURVES[t, 0]))
         b = CENTRES[t, 0] * 2 ** EXPONENTS[0]
         np.testing.assert_allclose(
@@ -372,6 +372,9 @@ def test_bands_narrow_with_certainty_and_far_away():
         assert low < lower < upper < high
     assert found.band("a", 1e9, certainty=1.0).batch_size is None
     assert found.band("a", 8.0) == found.band("a", 8.0, certainty=0.8)
+    ends = np.array(sure.batch_size)
+    agree = np.all(found.excess("a", 2.0, batch_size=ends) <= np.log(1.1), axis=1)
+    assert agree.mean() >= 0.95
     wider = found.band("a", 2.0, within=0.3).batch_size
     assert wider[0] < inside.batch_size[0] < inside.batch_size[1] < wider[1]
 
@@ -427,7 +430,7 @@ def test_bad_questions():
     found = fit(noisy())
     with pytest.raises(ValueError, match="unknown task 'c', known tasks: a, b"):
         found.at_optimum("c")
-    with pytest.raises(ValueError, match="regret: batch_size must be positive"):
+    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
         found.regret("a", 1.0, batch_size=0)
     with pytest.raises(ValueError, match="expected within > 0"):
         found.band("a", 1.0, within=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from vs_laws._surface import height
 from vs_laws.law import Floats, from_json_numbers, json_numbers
@@ -16,7 +16,7 @@ type Name = Literal["batch_size", "learning_rate"]
 HYPERPARAMETERS: tuple[Name, Name] = ("batch_size", "learning_rate")
 
 CERTAINTY = 0.8
-"""Share of the refits that must agree on a band outside the fitted σ."""
+"""Share of the refits in which a band outside the fitted σ must lie within its limit."""
 
 _OCTAVES = np.linspace(
     -8.0, 8.0, 3201
@@ -112,6 +112,48 @@ class Hyperparameters:
         value = fit.parameters["sigma_exponent"].value
         return Estimate(value, float(low), float(high), float(draws.std(ddof=1)))
 
+    def excess(
+        self,
+        task: str,
+        sigma: ArrayLike,
+        *,
+        batch_size: ArrayLike | None = None,
+        learning_rate: ArrayLike | None = None,
+    ) -> Floats:
+        """Return log D of a choice above the least D, of every refit, (K, *shape).
+
+        Args:
+            task: one of ``tasks``.
+            sigma: anywhere; arrays are broadcast.
+            batch_size: None for the best one of each refit, as without a law of it.
+            learning_rate: likewise.
+
+        Raises:
+            ValueError: if the task is unknown, or a place is not positive.
+        """
+        at = self._index(task)
+        places = {"sigma": sigma, "batch_size": batch_size, "learning_rate": learning_rate}
+        given = {name: np.asarray(x, float) for name, x in places.items() if x is not None}
+        for name, x in given.items():
+            if not np.all(x > 0):
+                raise ValueError(f"{name} must be positive, got {np.min(x):.6g}")
+        full = dict(zip(given, np.broadcast_arrays(*given.values()), strict=True))
+        shape, flat = full["sigma"].shape, {name: np.ravel(x) for name, x in full.items()}
+        offsets = [
+            np.log2(flat[name] / fit.draws.at((slice(None), at))(sigma=flat["sigma"]))
+            if name in flat
+            else np.zeros((len(self.skew_draws), flat["sigma"].size))
+            for name, fit in self.fits.items()
+        ]
+        above = height(
+            offsets,
+            [self.curvature_draws[:, at, [k]] for k in range(len(offsets))],
+            self.skew_draws[:, None],
+            self.twist_draws[:, None],
+            tuple(self.fits),
+        )
+        return above.value.reshape(-1, *shape)
+
     def regret(
         self,
         task: str,
@@ -123,21 +165,14 @@ class Hyperparameters:
         """Return D of a choice over the least D, minus 1: its mean over the refits, and 95 % interval.
 
         Args:
-            task: one of ``tasks``.
-            sigma: anywhere; arrays are broadcast.
-            batch_size: None for the best one of each refit, as without a law of it.
-            learning_rate: likewise.
-
-        Raises:
-            ValueError: if the task is unknown, or a place is not positive.
+            task: as `excess` has them, as the others.
+            sigma: see `excess`.
+            batch_size: see `excess`.
+            learning_rate: see `excess`.
         """
-        given = {"batch_size": batch_size, "learning_rate": learning_rate}
-        chosen = {name: np.asarray(x, float) for name, x in given.items() if x is not None}
-        for name, x in {"sigma": np.asarray(sigma, float), **chosen}.items():
-            if not np.all(x > 0):
-                raise ValueError(f"regret: {name} must be positive, got {np.min(x):.6g}")
+        log = self.excess(task, sigma, batch_size=batch_size, learning_rate=learning_rate)
         with np.errstate(over="ignore"):
-            draws = np.expm1(self._excess(task, sigma, chosen))
+            draws = np.expm1(log)
         return Estimate.from_draws(draws.mean(axis=0), draws)
 
     def band(
@@ -147,7 +182,8 @@ class Hyperparameters:
 
         Inside the fitted σ, those at which log D above the least, averaged over the refits, is at most
         log(1 + within): narrower than the curvature's own band where the optimum is not well known.
-        Outside, or with ``certainty``, those at which that share of the refits agrees.
+        Outside, or with ``certainty``, a stretch that lies whole within the limit in that share of the
+        refits (half of what is left on either side): narrower again, or none.
 
         Args:
             task: one of ``tasks``.
@@ -169,14 +205,13 @@ class Hyperparameters:
         for name, fit in self.fits.items():
             best = float(fit.law.at((self._index(task), 0))(sigma=sigma))
             places = best * np.exp2(_OCTAVES)
-            above = self._excess(task, sigma, {name: places})
+            above = self.excess(task, sigma, **{name: places})
             limit = np.log1p(within)
-            margin = (
-                limit - above.mean(axis=0)
+            found[name] = (
+                _below(places, above.mean(axis=0) - limit)
                 if share is None
-                else np.mean(above <= limit, axis=0) - share + 1e-9
+                else _agreed(places, above <= limit, share)
             )
-            found[name] = _ends_of(places, margin)
         return Band(found.get("batch_size"), found.get("learning_rate"))
 
     def at_optimum(self, task: str) -> Optimum:
@@ -189,28 +224,6 @@ class Hyperparameters:
         rows = [g for g, (other, _) in enumerate(self.places) if other == name]
         sigma = np.array([self.places[g][1] for g in rows])
         return Optimum(sigma, self.steps[rows], self.steps_draws[:, rows])
-
-    def _excess(self, task: str, sigma: ArrayLike, chosen: Mapping[str, Floats]) -> Floats:
-        """Return log D above the least of every refit, (K, *shape)."""
-        at = self._index(task)
-        offsets: list[Any] = []
-        sigma, *places = np.broadcast_arrays(sigma, *chosen.values())
-        named = dict(zip(chosen, places, strict=True))
-        shape, flat = sigma.shape, np.ravel(sigma).astype(float)
-        for name, fit in self.fits.items():
-            if name in named:
-                best = fit.draws.at((slice(None), at))(sigma=flat)
-                offsets.append(np.log2(np.ravel(named[name]) / best))
-            else:
-                offsets.append(np.zeros((len(self.skew_draws), len(flat))))
-        above = height(
-            offsets,
-            [self.curvature_draws[:, at, [k]] for k in range(len(offsets))],
-            self.skew_draws[:, None],
-            self.twist_draws[:, None],
-            tuple(self.fits),
-        )
-        return above.value.reshape(-1, *shape)
 
     def _index(self, task: str) -> int:
         if task not in self.tasks:
@@ -276,22 +289,28 @@ def _numbers() -> list[str]:
     return [f.name for f in fields(Hyperparameters) if f.name not in other]
 
 
-def _ends_of(places: Floats, margin: Floats) -> tuple[float, float] | None:
-    """Return where the margin changes sign on both sides of its best place; None below 0 everywhere."""
-    inside = margin >= 0
-    best = int(margin.argmax())
-    if not inside[best]:
+def _below(places: Floats, excess: Floats) -> tuple[float, float] | None:
+    """Return the ends of the stretch about its least value where a convex function is at most 0."""
+    inside = np.flatnonzero(excess <= 0)
+    if inside.size == 0:
         return None
-    out = np.flatnonzero(~inside)
     ends = []
-    for edge, step in (
-        (out[out < best].max(initial=-1) + 1, -1),
-        (out[out > best].min(initial=len(places)) - 1, 1),
-    ):
-        beyond = edge + step
+    for edge, beyond in ((inside[0], inside[0] - 1), (inside[-1], inside[-1] + 1)):
         if not 0 <= beyond < len(places):
             ends.append(float(places[edge]))
             continue
-        part = margin[edge] / (margin[edge] - margin[beyond])
+        part = excess[edge] / (excess[edge] - excess[beyond])
         ends.append(float(places[edge] * (places[beyond] / places[edge]) ** part))
     return ends[0], ends[1]
+
+
+def _agreed(
+    places: Floats, inside: NDArray[np.bool_], certainty: float
+) -> tuple[float, float] | None:
+    """Return a stretch of places that lies inside the one of so large a share of refits (K, P)."""
+    some = inside.any(axis=1)
+    lows = np.where(some, places[inside.argmax(axis=1)], np.inf)
+    highs = np.where(some, places[::-1][inside[:, ::-1].argmax(axis=1)], -np.inf)
+    low = np.quantile(lows, (1.0 + certainty) / 2.0, method="higher")
+    high = np.quantile(highs, (1.0 - certainty) / 2.0, method="lower")
+    return (float(low), float(high)) if low <= high else None
