@@ -42,8 +42,8 @@ def test_event_files(tmp_path, tensors):
             fields={"batch_size": "agent.bs"},
             pattern=r"utd_(?P<utd>[0-9.]+)/",
             constants=SETTINGS,
+            diagnostics={"critic_loss": "loss"},
         ),
-        diagnostics={"critic_loss": "loss"},
     )
     assert report.runs == 1
     assert report.seeds == 2
@@ -85,7 +85,7 @@ def test_bad_event_folders_are_named(tmp_path):
     assert table.height == 2
     reasons = dict(report.skipped)
     assert "same configuration" in reasons["b_1"]
-    assert "two different values at env_step 1" in reasons["c_2"]
+    assert "ret: env_step 1 has 2 different values (1, 5)" in reasons["c_2"]
     assert "no scalar ret; it has other" in reasons["d_3"]
     assert "does not match the folder's name" in reasons["e"]
     assert "holds no JSON object" in reasons["f_4"]
@@ -121,11 +121,15 @@ ROWS = [
     {"env_step": 2000, "ret": 7.0, "loss": "NaN"},
     {"env_step": 3000, "ret": 8.0},
 ]
-OPTIONS = ImportOptions(return_key="ret", fields={"utd": "agent.utd", "tau": "tau"})
+OPTIONS = ImportOptions(
+    return_key="ret",
+    fields={"utd": "agent.utd", "tau": "tau"},
+    diagnostics={"critic_loss": "loss"},
+)
 
 
 def import_runs(api, path, options=OPTIONS, **more):
-    return import_wandb(path, options, api=api, diagnostics={"critic_loss": "loss"}, **more)
+    return import_wandb(path, replace(options, **more), api=api)
 
 
 def test_wandb_runs():
@@ -152,7 +156,7 @@ def test_bad_wandb_runs_are_named():
         FakeRun("again", config(), ROWS),
         FakeRun("empty", config(seed=2), ROWS[:1]),
         FakeRun("words", config(seed=3), [{"env_step": 1, "ret": "high"}]),
-        FakeRun("half", config(seed=4), [{"env_step": 1.5, "ret": 1.0}]),
+        FakeRun("half", config(seed=4), [{"env_step": -1.5, "ret": 1.0}]),
         FakeRun("noutd", config(agent={}), ROWS),
         FakeRun("nolr", config(learning_rate=None, seed=5), ROWS),
     )
@@ -165,7 +169,7 @@ def test_bad_wandb_runs_are_named():
     assert [(entry.name, entry.reason[:32]) for entry in report.skipped[1:]] == [
         ("run empty", "it has no values of ret"),
         ("run words", "run words logged 'high' where a "),
-        ("run half", "env_step is 1.5 in a row; expect"),
+        ("run half", "env_step is -1.5 in a row; expec"),
         ("run noutd", "its configuration has no agent.u"),
         ("run nolr", "the configuration lacks learning"),
     ]

@@ -16,7 +16,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from vs_analyze.analysis import analyze, infer_axes
 from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
 from vs_analyze.findings import laws_document
-from vs_analyze.importing import import_curves
+from vs_analyze.importing import Import, import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import Run, load_runs
@@ -96,33 +96,6 @@ class Analysis:
             for base in bases
         )
         return grid, fitted
-
-
-@dataclass(frozen=True)
-class Import:
-    """Turn curves of any origin into a run table (one Parquet file)."""
-
-    source: Positional[str]
-    """A zip in one of the papers' grammars, a tidy .csv, a folder of TensorBoard event files,
-    wandb:ENTITY/PROJECT, an evaluations.npz or monitor.csv of Stable-Baselines3, a scalar's .csv from
-    TensorBoard, or a folder of SEED.txt files; of most of these also a folder of many."""
-    out: Path
-    """The .parquet file to write."""
-    grammar: str = "auto"
-    """Names of a zip's members (qscaled, bro, simbav2, bro-ablations), or the format of a source
-    that could be several: zip, csv, tensorboard, wandb, sb3-evaluations, sb3-monitor, tensorboard-csv,
-    jaxrl."""
-    pattern: str | None = None
-    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
-    out of exp_name (CSV) or the path of a file or folder."""
-    return_key: str | None = None
-    """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
-    fields: dict[str, str] = field(default_factory=dict)
-    """For TensorBoard and W&B: COLUMN KEY pairs, where the run's config keeps a column."""
-    constants: dict[str, str] = field(default_factory=dict)
-    """Run table columns that are the same for all rows, NAME VALUE pairs."""
-    on_error: Literal["raise", "skip"] = "raise"
-    """Stop the import at a bad member, or name and skip it."""
 
 
 @dataclass(frozen=True)
@@ -229,11 +202,7 @@ def run(command: object) -> None:
     """Carry out one parsed command."""
     match command:
         case Import():
-            options = vslog.ImportOptions(
-                grammar=command.grammar, pattern=command.pattern, return_key=command.return_key,
-                fields=command.fields, constants=command.constants, on_error=command.on_error,
-            )  # fmt: skip
-            report = import_curves(command.source, command.out, options)
+            report = import_curves(command.source, command.out, command.options())
             print(f"{report}\nwritten to {command.out}")
         case Fetch():
             from vs_analyze.fetch import fetch  # its HTTP libraries only when they are wanted

@@ -17,6 +17,7 @@ from vs_logging.table import (
     validate,
 )
 from vs_logging.tabular import import_csv
+from vs_logging.tasks import KnownTask, find_task, tasks
 from vs_logging.tensorboard import import_tensorboard
 from vs_logging.wandb import WandbApi, import_wandb
 from vs_logging.window import window_means
@@ -33,6 +34,7 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Importer",
+    "KnownTask",
     "RunTableError",
     "RunWriter",
     "Sink",
@@ -43,6 +45,7 @@ __all__ = [
     "benchmark_name",
     "consolidate",
     "find_importer",
+    "find_task",
     "import_csv",
     "import_tensorboard",
     "import_wandb",
@@ -51,6 +54,7 @@ __all__ = [
     "read_table",
     "run_id",
     "scan",
+    "tasks",
     "validate",
     "whole_file",
     "window_means",

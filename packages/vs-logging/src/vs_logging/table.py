@@ -65,6 +65,9 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
 )
 """The columns that distinguish runs; the last four are optional."""
 
+FACT_COLUMNS: tuple[str, ...] = ("optimal_return", "action_repeat")
+"""The optional columns that are constant within a run and do not distinguish runs."""
+
 NULLABLE: frozenset[str] = frozenset(
     {"critic_params", "critic_width", "return_", "optimal_return", "action_repeat"}
 )
@@ -247,7 +250,7 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
     columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
     _check_constant(table.select("run", *columns), source)
-    for fact in ("optimal_return", "action_repeat"):  # unknown in older folders of the same run
+    for fact in FACT_COLUMNS:  # unknown in older folders of the same run
         if fact in table.columns:
             _check_constant(table.select("run", fact).drop_nulls(), source)
 
