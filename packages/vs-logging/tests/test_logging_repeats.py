@@ -103,7 +103,7 @@ def test_every_importer_follows_the_rule(tmp_path):
     """A text file of one seed, whose run was resumed."""
     path = tmp_path / "7.txt"
     path.write_text("".join(f"{step} {value}\n" for step, value in RESUMED))
-    options = replace(OPTIONS, constants=OPTIONS.constants | {"env": "walker-walk"})
+    options = replace(OPTIONS, constants={**OPTIONS.constants, "env": "walker-walk"})
     table, report = find_importer(str(path)).read(str(path), options)
     assert pairs_of(table, seed=7) == [(10, 1.0), (20, 2.0), (30, 3.5), (40, 4.5), (50, 5.5)]
     assert any("2 rows of resumed runs" in note for note in report.notes)

@@ -57,6 +57,20 @@ def test_event_files(tmp_path, tensors):
     assert table["benchmark"][0] == "dmc"
 
 
+def test_the_step_and_the_configuration_of_event_files_have_other_names(tmp_path):
+    scalars = {"ret": [(1, 5.0), (2, 6.0)], "env_steps": [(1, 1000.0), (2, 2000.0), (3, 3000.0)]}
+    write_events(tmp_path / "a", scalars)
+    (tmp_path / "a" / "params.json").write_text(json.dumps(SETTINGS | {"utd": 2, "seed": 7}))
+    options = ImportOptions(return_key="ret", step_key="env_steps", config_file="params.json")
+    table, _ = import_tensorboard(tmp_path, options)
+    assert table.select("seed", "env_step", "return_").rows() == [(7, 1000, 5.0), (7, 2000, 6.0)]
+    with pytest.raises(RunTableError, match="it has no scalar frames; it has env_steps, ret"):
+        import_tensorboard(tmp_path, replace(options, step_key="frames"))
+    write_events(tmp_path / "a", {"ret": [(4, 7.0)]})
+    with pytest.raises(RunTableError, match=r"step 4 has a value but no env_steps \(--step-key\)"):
+        import_tensorboard(tmp_path, options)
+
+
 def test_bad_event_folders_are_named(tmp_path):
     def run(**options):
         return import_tensorboard(
@@ -140,6 +154,9 @@ def test_wandb_runs():
     )
     table, report = import_runs(api, "me/project", filters={"tags": "a"})
     assert api.asked == [("me/project", {"tags": "a"})]
+    import_runs(api, "me/project", filters={"state": "finished"}, tags=["a", "b"])
+    query = {"state": "finished", "tags": {"$in": ["a", "b"]}}
+    assert api.asked[1:] == [("me/project", query)]
     assert (report.runs, report.seeds, report.rows) == (2, 3, 8)
     assert report.notes == ("states of the runs: 1 crashed, 2 finished",)
     first = table.head(3)
@@ -148,6 +165,19 @@ def test_wandb_runs():
     assert first["critic_loss"].to_list() == [0.5, None, None]
     assert first["utd"].to_list() == [2.0] * 3
     assert table["run"].to_list()[0:5] == [table["run"][0]] * 5
+
+
+def test_wandb_runs_with_another_step_key():
+    rows = [{"global_step": 1000, "ret": 10.0}, {"global_step": 2000, "ret": 20.0}]
+    api = FakeApi(FakeRun("x1", config(), rows))
+    table, _ = import_runs(api, "me/p", step_key="global_step")
+    assert table.select("env_step", "return_").rows() == [(1000, 10.0), (2000, 20.0)]
+    with pytest.raises(RunTableError, match="it has no values of ret"):
+        import_runs(api, "me/p")
+    with pytest.raises(
+        RunTableError, match=r"logged env_step \(--step-key\) and ret \(--return-key"
+    ):
+        import_runs(FakeApi(), "me/p")
 
 
 def test_bad_wandb_runs_are_named():
