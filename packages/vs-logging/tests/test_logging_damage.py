@@ -32,6 +32,7 @@ def read(path, text, **given):
         (GOOD + "a,walker-walk,1,return,30", 4, "1 last line left out"),
         (GOOD + "a,walker-walk,1,return,3,7", 4, "1 last line left out"),
         (GOOD + "a,walker-walk,1,return,3,7\n", 5, None),
+        (GOOD + "  ", 4, "1 blank lines passed over"),
         (GOOD + "\n  \r\n" + GOOD.replace("a,", "b,"), 8, "2 blank lines passed over"),
         (GOOD + HEADER + GOOD.replace("a,", "b,"), 8, "1 repeated headers passed over"),
     ],

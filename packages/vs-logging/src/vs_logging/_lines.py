@@ -79,4 +79,4 @@ def parse_table(text: str, *, separator: str = ",") -> Table:
 
 def is_cut(text: str) -> bool:
     """Tell whether the last line has no end, as where a process was killed while it wrote."""
-    return not text.endswith(("\n", "\r"))
+    return not text.rstrip(" \t").endswith(("\n", "\r"))

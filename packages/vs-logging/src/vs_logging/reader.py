@@ -66,7 +66,8 @@ def scan(paths: Paths) -> pl.LazyFrame:
         ).select(*_OWNER, "file")
         for files in groups.values()
     ]
-    _check_owners(owned)
+    if len(live) + sum(map(len, groups.values())) > 1:
+        _check_owners(owned)
     return conform(pl.concat(frames + live, how="diagonal_relaxed"))
 
 
