@@ -257,6 +257,14 @@ def test_the_optimal_return_of_the_metadata_is_a_column_and_no_part_of_the_id(tm
         RunWriter(tmp_path / "x", CONFIG, metadata={"optimal_return": "high"})
 
 
+def test_the_action_repeat_of_the_metadata_is_a_column(tmp_path):
+    with RunWriter(tmp_path, CONFIG, metadata={"action_repeat": 2}) as writer:
+        assert writer.run == run_id(CONFIG)
+        writer.write(seed=0, env_step=2, return_=1.0)
+        assert read_table(tmp_path)["action_repeat"].to_list() == [2]
+    assert read_table(tmp_path)["action_repeat"].to_list() == [2]
+
+
 def test_folders_that_do_not_know_the_optimal_return_are_read_beside_those_that_do(tmp_path):
     for seed, facts in enumerate(({}, {"optimal_return": 5.0}, {"optimal_return": 6.0})):
         with RunWriter(tmp_path / str(seed), CONFIG, metadata=facts) as writer:

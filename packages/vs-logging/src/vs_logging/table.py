@@ -90,14 +90,12 @@ def constant_columns(
 ) -> dict[str, object]:
     """Return the column values of a run: required columns always, optional ones if present.
 
-    All are settings of its configuration, but for ``optimal_return`` of its metadata.
+    All are settings of its configuration, but for the ``FACT_COLUMNS``, which are in its metadata.
     """
     columns = {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
     if isinstance(columns["benchmark"], str):
         columns["benchmark"] = benchmark_name(columns["benchmark"])
-    if "optimal_return" in metadata:
-        columns["optimal_return"] = metadata["optimal_return"]
-    return columns
+    return columns | {name: metadata[name] for name in FACT_COLUMNS if name in metadata}
 
 
 class RunTableError(ValueError):
