@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 import vs_laws as laws
 import vs_logging as vslog
-from vs_analyze.analysis import analyze, data_laws
+from vs_analyze.analysis import analyze
+from vs_analyze.data_laws import each_level
 from vs_analyze.hyperparameters import Hyperparameters, optimum, over_utd
 from vs_analyze.measure import Cell, measure, only_cells
 from vs_analyze.runs import load_runs
@@ -54,7 +55,7 @@ def fitted(tables: Tables, settings: Settings) -> dict[str, list[Cell]]:
 
 def data_fits(chosen: dict[str, list[Cell]], settings: Settings) -> list[laws.Fit]:
     """The shared data law of every level."""
-    found = data_laws(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, [])
+    found = each_level(chosen, dict.fromkeys(chosen, settings.levels), settings, ONE, [])
     return [entry.fit for entry in found]
 
 

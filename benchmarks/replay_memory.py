@@ -46,7 +46,7 @@ def main(*, capacity: int = 1_000_000, seeds: int = 5, steps: int = 6, width: in
             observation = rng.normal(size=(seeds, OBSERVATION)).astype(np.float32)
             action = np.tanh(rng.normal(size=(seeds, ACTION))).astype(np.float32)
             zero = np.zeros(seeds, np.float32)
-            moved = Transition(observation, action, zero, zero, observation)
+            moved = Transition(observation, action, zero, zero, zero, observation)
             lanes, _, _ = step(lanes, moved, observation, config=config, batch_size=256, updates=1)
         jax.block_until_ready(lanes)
         same = before == _place(lanes.replay.data.observation)

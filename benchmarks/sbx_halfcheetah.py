@@ -163,12 +163,13 @@ class Ours:
         action = self.random.uniform(-1, 1, (1, self.config.action_size))
         if updates:
             action = self.np.asarray(self.action)
-        after, reward, terminated, _, info = self.environment.step(action)
+        after, reward, terminated, truncated, info = self.environment.step(action)
         happened = self.agents.Transition(
             observation=self.observation,
             action=action,
             reward=reward,
             terminated=terminated,
+            truncated=truncated,
             next_observation=info["final_obs"],
         )
         happened = self.agents.Transition(*(part.astype("float32") for part in happened))

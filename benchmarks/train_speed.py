@@ -95,8 +95,8 @@ def our_loop(point: Point, lanes: int, dtype: str) -> Loop:
     def step(learn: bool) -> None:
         nonlocal observation, policy_action, state
         action = np.asarray(policy_action) if learn else random.uniform(-1, 1, (lanes, sizes[1]))
-        after, reward, terminated, _, info = environment.step(action)
-        happened = (observation, action, reward, terminated, info["final_obs"])
+        after, reward, *ends, info = environment.step(action)
+        happened = (observation, action, reward, *ends, info["final_obs"])
         observation = after.astype(np.float32)
         state, policy_action, _ = vs_agents.step(
             state,

@@ -68,16 +68,10 @@ def test_no_learning_at_all(fit, small):
     says(fit(flat), "cartpole-swingup", "below a normalised return of 12", "--levels")
 
 
-def test_all_nan_curve(fit, small):
-    run = small["run"][0]
-    broken = pl.when(pl.col("run") == run).then(float("nan")).otherwise("return_")
-    says(fit(small.with_columns(return_=broken)), "broken.parquet", run, "every return_ is NaN")
-
-
-def test_all_null_curve(fit, small):
-    run = small["run"][0]
-    broken = pl.when(pl.col("run") != run).then("return_")
-    says(fit(small.with_columns(return_=broken)), "broken.parquet", run, "every return_ is NaN")
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_no_number_in_any_curve(fit, small, value):
+    empty = small.with_columns(return_=pl.lit(value, pl.Float64))
+    says(fit(empty), "cartpole-swingup", "below a normalised return of 12", "--levels")
 
 
 def test_duplicate_runs(fit, small):

@@ -50,8 +50,8 @@ def test_ten_lines_to_a_decision(study, tasks, tmp_path):
     assert "cartpole-swingup, walker-run" in repr(study)
     shown = study._repr_html_()
     assert (
-        shown.count("<tr>") == 1 + 2 + 6 + 2
-    )  # header, B* and η*, a data law per level, two budgets
+        shown.count("<tr>") == 1 + 2 + 2 * 6 + 2
+    )  # header, B* and η*, a data law per level and task, two budgets
     assert "supported" in shown
 
 
@@ -61,7 +61,7 @@ def test_the_same_numbers_as_on_the_command_line(study, paths, options, tmp_path
     back = vs_analyze.read_laws(tmp_path / "laws.json")
     for env, task in back.items():
         for level in LEVELS:
-            a, b = task.level(level).predict(sigma=8.0), study.predict(env=env, utd=8, level=level)
+            a, b = task.steps(level, {"sigma": 8.0}), study.predict(env=env, utd=8, level=level)
             assert [a.value, a.low, a.high] == pytest.approx([b.value, b.low, b.high], rel=1e-6)
 
 

@@ -44,8 +44,8 @@ class Toy:
 def toy(monkeypatch):
     """Replace every environment; the cells still name a real task, of the same sizes."""
 
-    def make(name, *, seeds, backend):
-        assert backend == "python"
+    def make(name, *, seeds, backend, action_repeat):
+        assert (backend, action_repeat) == ("python", 1)
         return LoopEnv(task(name), Toy, seeds=seeds)
 
     monkeypatch.setattr("vs_train.acting.make", make)

@@ -1,6 +1,8 @@
 """Specs: what a TOML file stands for, and one sentence for whatever is wrong in it."""
 
 import pytest
+from vs_train import TrainConfig
+from vs_train.sweep.child import decoded, encoded
 from vs_train.sweep.spec import load_spec, parse_spec, preset_names
 
 GOOD = """
@@ -124,3 +126,14 @@ def test_presets_are_the_papers_grids():
         "paper2-widths": ("bro", 4, 4 * 4 * 9 * 5, 4 * 4 * 9 * 5 * 5),
         "quickstart": ("sac", 1, 3 * 3, 3 * 3 * 3 * 6),
     }
+
+
+def test_a_cell_survives_the_way_to_its_process():
+    cell = TrainConfig(algo="bro-full", learning_rates=(1e-3, 3e-3), reset_steps=(5, 9))
+    assert decoded(encoded(cell)) == cell
+
+
+def test_the_algorithms_constants_may_be_set():
+    text = GOOD.replace("[constants]", "[constants]\ndiscount = 0.9\nn_step = 3\nreset_every = 0")
+    (cell, *_) = parse_spec(text, source="a.toml").cells()
+    assert (cell.discount, cell.n_step, cell.reset_every) == (0.9, 3, 0)

@@ -36,7 +36,7 @@ conftest, env_step, delay = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 spec = importlib.util.spec_from_file_location("toys", conftest)
 toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
-acting.make = lambda name, *, seeds, backend: LoopEnv(task(name), toys.Toy, seeds=seeds)
+acting.make = lambda name, *, seeds, **_: LoopEnv(task(name), toys.Toy, seeds=seeds)
 
 def die():
     time.sleep(delay)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from vs_logging import run_id
 from vs_train import TrainConfig, columns
-from vs_train.cell import with_backend
+from vs_train.cell import agent_config, with_backend
+from vs_train.config import CONSTANTS
 
 CELL = TrainConfig(env="dmc/cheetah-run")
 
@@ -45,6 +46,10 @@ def test_a_default_spelled_out_is_the_same_run():
         {"actor_every": "env_step"},
         {"target_entropy_per_action": 1.0},
         {"dtype": "bfloat16"},
+        {"action_repeat": 2},
+        {"discount": 0.9},
+        {"n_step": 3},
+        {"target_rate": 0.01},
         {"passive_critic_width": 64},  # it changes no number but its own
     ],
 )
@@ -76,6 +81,44 @@ def test_a_run_records_the_agents_constants():
     )
     assert bro["learning_rate"] == 3e-4
     assert {"steps", "seeds", "first_seed", "learning_rates"}.isdisjoint(bro)
+
+
+@pytest.mark.parametrize(
+    ("algo", "given", "constants"),
+    [
+        ("sac", {"discount": 0.9, "n_step": 3, "target_rate": 0.01}, {}),
+        ("bro", {"pessimism": 1.0, "quantiles": 20, "reset_every": 5}, {}),
+        ("bro", {"reset_every": 0}, {"reset_every": None}),
+        ("bro-full", {"reset_steps": (7, 9)}, {}),
+        ("simbav2", {}, {"critics": 1, "discount": 0.99, "decay_updates": 90_000}),
+        ("simbav2", {"env": "gym/Ant-v4", "action_repeat": 1}, {"critics": 2, "discount": 0.995}),
+    ],
+)
+def test_constants_may_be_set_and_are_recorded(algo, given, constants):
+    config = TrainConfig(algo=algo, **given)
+    agent, recorded = agent_config(config), columns(config, 3e-4)
+    expected = {name: value for name, value in given.items() if name in CONSTANTS} | constants
+    for name, value in expected.items():
+        assert getattr(agent, name) == value
+        assert recorded[name] == value
+
+
+@pytest.mark.parametrize(
+    ("algo", "given", "message"),
+    [
+        ("sac", {"pessimism": 0.5}, "pessimism: sac has none"),
+        ("bro-full", {"reset_every": 9}, "reset_every: bro-full has none"),
+        ("bro", {"reset_steps": (9,)}, "reset_steps: bro has none"),
+        ("simbav2", {"passive_critic_width": 9}, "passive_critic_width: simbav2 has none"),
+        ("sac", {"discount": 1.5}, "discount = 1.5: expected a number from 0 to 1"),
+        ("bro", {"reset_every": -1}, "reset_every = -1: expected 0"),
+        ("sac", {"action_repeat": 3}, "steps = 100000: expected a multiple of action_repeat = 3"),
+        ("simbav2", {"backend": "mjx"}, "action_repeat = 2: mjx has none; expected 1, or backend"),
+    ],
+)
+def test_constants_that_an_algorithm_does_not_have_are_refused(algo, given, message):
+    with pytest.raises(ValueError, match=message):
+        columns(TrainConfig(algo=algo, **given), 3e-4)
 
 
 def test_auto_is_resolved_without_building_an_environment(monkeypatch):

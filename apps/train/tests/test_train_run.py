@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +21,10 @@ from vs_train import (
     train_and_record,
 )
 from vs_train import run as run_module
-from vs_train.cell import agent_config
+from vs_train.cell import agent_config, reset_due
 from vs_train.cli import main
 from vs_train.divergence import DivergenceWatch
-from vs_train.facts import flops, flops_per_update
+from vs_train.facts import flops, flops_per_update, metadata
 from vs_train.means import Means
 from vs_train.run import Trainer
 
@@ -85,6 +86,12 @@ def test_metadata(written):
     assert set(facts["state"]) == {"finished"}
     assert set(facts["action_repeat"]) == {1}
     assert set(facts["optimal_return"]) == {1000.0}
+    assert set(facts["reset_every"]) == {None}
+    assert metadata(replace(TINY, algo="bro"))["reset_every"] == 2_500_000
+    assert metadata(replace(TINY, algo="bro-full"))["reset_every"] is None
+    table = read_table(out)
+    assert set(table["action_repeat"]) == {1}
+    assert set(table["reset_every"]) == {None}
     names = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
     assert {f"versions.{n}" for n in names} <= set(facts.columns)
     assert set(facts["actor_every"]) == {"critic_update"}
@@ -220,20 +227,36 @@ def test_means_do_not_depend_on_when_they_were_fetched_or_interrupted():
         assert taken.nan_from["rare"].tolist() == [0, 0, 501]
 
 
-def test_bro_trains_and_starts_afresh_when_a_reset_is_due(toy, monkeypatch):
-    bro = replace(TINY, algo="bro", utd=1.0, learning_rates=(1e-3,), seeds=1, warmup_steps=5)
+def test_bro_trains_and_starts_afresh_before_the_updates_of_a_step(toy, monkeypatch):
+    bro = replace(
+        TINY,
+        algo="bro",
+        utd=1.0,
+        learning_rates=(1e-3,),
+        seeds=1,
+        warmup_steps=5,
+        eval_every=9,
+        eval_episodes=1,
+    )
+    judged = []
 
     def with_resets(config):
         return replace(agent_config(config), quantiles=5, reset_every=4)
 
+    def evaluate(self, lanes):
+        judged.append(int(lanes.agent.critic.optimizer[0].count[0]))
+        return np.zeros(1)
+
     monkeypatch.setattr(run_module, "agent_config", with_resets)
+    monkeypatch.setattr(Trainer, "_evaluate", evaluate)
     trainer = Trainer(bro)
-    temperatures = []
+    updates = []
     for _ in range(15):
         trainer.advance(trainer.env_step + 1)
-        temperatures.append(trainer.state()["lanes/agent/log_temperature/params"].item())
-    fresh = [i + 1 for i, value in enumerate(temperatures) if value == 0.0]
-    assert fresh == [1, 2, 3, 4, 5, 9, 13]  # the warm-up, and after 4 and 8 updates
+        updates.append(trainer.state()["lanes/agent/critic/optimizer/0/count"].item())
+    assert updates == [0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2]
+    assert judged == [4]  # the evaluation after step 9 precedes the reset
+    assert all(np.isfinite(value).all() for value in trainer.state().values())
 
 
 def test_the_actors_share_of_the_flops_follows_how_often_it_is_updated():
@@ -301,3 +324,65 @@ def test_sinks_are_given_the_rows_of_the_table(toy, tmp_path):
     next(evaluations)
     evaluations.close()
     assert notes.closed[1].startswith("GeneratorExit")
+
+
+def test_agents_stop_at_success_and_stay_stopped(toy, tmp_path, monkeypatch):
+    """Seed 0 succeeds at env step 20, seed 1 at 40, also where a checkpoint lies between."""
+    config = replace(TINY, learning_rates=(1e-3,), eval_every=10, stop_at_success=5.0)
+    found = {10: [0.0, 9.0], 20: [6.0, 1.0], 30: [0.0, np.nan], 40: [0.0, 5.0], 50: [0.0, 0.0]}
+    monkeypatch.setattr(Trainer, "_evaluate", lambda self, _: np.array(found[self.env_step]))
+    found[10][1] = 4.0
+    assert [one.env_step for one in train(config)] == [10, 20, 30, 40]
+
+    rows = [(10, 0), (10, 1), (20, 0), (20, 1), (30, 1), (40, 1)]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    list(train_and_record(config, whole))
+    with closing(train_and_record(config, parts, checkpoint_every=25)) as first:
+        for evaluation in first:
+            if evaluation.env_step == 30:
+                break
+    list(train_and_record(config, parts, resume=True))
+    for out in (whole, parts):
+        table = read_table(out).sort("env_step", "seed")
+        assert list(zip(table["env_step"], table["seed"], strict=True)) == rows
+        stopped = table.filter(table["stopped_on_success"].fill_null(value=False))
+        assert list(zip(stopped["env_step"], stopped["seed"], strict=True)) == [(20, 0), (40, 1)]
+        assert is_finished(config, out)
+
+
+def test_simbav2_counts_environment_steps_under_action_repeat():
+    """Ten random decisions, then ten of two updates each; statistics from the second decision on."""
+    config = TrainConfig(
+        algo="simbav2",
+        env="dmc/pendulum-swingup",
+        batch_size=4,
+        critic_width=8,
+        critic_depth=1,
+        actor_width=8,
+        seeds=2,
+        steps=40,
+        warmup_steps=20,
+        eval_every=20,
+        eval_episodes=1,
+    )
+    trainer = Trainer(config)
+    found = []
+    while trainer.env_step < 40:
+        found.append(trainer.advance(40))
+    evaluations = [evaluation for evaluation in found if evaluation is not None]
+    assert len(found) == 20
+    assert [(one.env_step, one.updates) for one in evaluations] == [(20, 0), (40, 20)]
+    assert set(evaluations[1].metrics) == {"critic_loss", "entropy", "temperature"}
+    state = trainer.state()
+    assert state["lanes/agent/critic/optimizer/count"].tolist() == [20, 20]
+    np.testing.assert_allclose(state["lanes/agent/extra/observation/count"], 20, rtol=1e-4)
+    assert int(state["lanes/replay/inserted"]) == 20
+    assert flops(config, env_step=40, updates=20)["flops"] == 20 * flops_per_update(config)
+
+
+@pytest.mark.parametrize(("utd", "resets"), [(2.0, [15_001]), (10.0, [15_001, 50_001])])
+def test_the_full_bro_resets_as_published_for_its_utd(utd, resets):
+    config = TrainConfig(algo="bro-full", utd=utd)
+    agent = agent_config(config)
+    near = [step for at in (15_001, 50_001) for step in (at - 1, at, at + 1)]
+    assert [step for step in near if reset_due(agent, config.choices, step)] == resets

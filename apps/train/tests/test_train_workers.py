@@ -126,7 +126,9 @@ def test_what_a_worker_says_and_that_it_resumes_its_own_lanes(tmp_path, toy, mon
     assert at == ("at", 1)
     assert (evaluation[0], evaluation[1].env_step) == ("evaluation", 20)
     assert rest == [("saved", 25), ("saved", 30), ("done",)]
-    assert checkpoints.load(30, part=1)["program_0/counters"].tolist() == [30, 10]
+    state = checkpoints.load(30, part=1)
+    assert state["program_0/env_step"].tolist() == 30
+    assert state["program_0/lanes/updates"].tolist() == 10
 
     ours.send(("stop",))
     ours.send(("until", 50))

@@ -8,7 +8,7 @@ import optax
 from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
-from vs_agents import SAC, AgentState, Transition
+from vs_agents import SAC, AgentState, Batch
 from vs_agents.actor_critic import bellman, predictions
 from vs_agents.distributions import standard_normal
 from vs_agents.linear import Dense
@@ -41,24 +41,24 @@ class TD3(SAC):
     def choose(self, actor: Any, observation: Values) -> Array:
         return cast("Array", self.actor.apply(actor, observation))
 
-    def act(self, state: AgentState, observation: Values) -> Array:
+    def act_deterministic(self, state: AgentState, observation: Values) -> Array:
         return self.choose(state.actor.params, observation)
 
     def explore(self, state: AgentState, observation: Values, key: Array) -> Array:
-        action = self.act(state, observation)
+        action = self.act_deterministic(state, observation)
         return jnp.clip(action + self.exploration * standard_normal(key, action.shape), -1, 1)
 
-    def target(self, state: AgentState, batch: Transition, noise: Array) -> Array:
+    def target(self, state: AgentState, batch: Batch, noise: Array) -> Array:
         smooth = jnp.clip(self.smoothing * noise, -self.smoothing_limit, self.smoothing_limit)
         action = jnp.clip(self.choose(state.extra, batch.next_observation) + smooth, -1, 1)
         values = predictions(self, state.target_critic, batch.next_observation, action)
-        return bellman(self, batch, self.combine(values))
+        return bellman(batch, self.combine(values))
 
-    def policy_loss(self, actor: Any, state: AgentState, batch: Transition, noise: Array) -> Any:
+    def policy_loss(self, actor: Any, state: AgentState, batch: Batch, noise: Array) -> Any:
         action = self.choose(actor, batch.observation)
         return -predictions(self, state.critic.params, batch.observation, action)[0].mean(), None
 
-    def update_actor(self, state: AgentState, batch: Transition, key: Array) -> Any:
+    def update_actor(self, state: AgentState, batch: Batch, key: Array) -> Any:
         later, metrics = super().update_actor(state, batch, key)
         due = state.critic.optimizer.count % self.delay == 0
         return jax.tree.map(lambda new, old: jnp.where(due, new, old), later, state), metrics
@@ -66,6 +66,6 @@ class TD3(SAC):
     def init_extra(self, state: AgentState, key: Array) -> Any:
         return jax.tree.map(jnp.copy, state.actor.params)  # the target policy
 
-    def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
+    def update_extra(self, state: AgentState, batch: Batch, key: Array) -> AgentState:
         slow = optax.incremental_update(state.actor.params, state.extra, self.target_rate)
         return state._replace(extra=slow)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BRO, Transition, actor_critic
+from vs_agents import BRO, Batch, actor_critic
 
 CONFIG = BRO(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
@@ -23,13 +23,16 @@ def flat(params, critic: int | None = None) -> list[np.ndarray]:
     net = params["params"]
     if critic is not None:
         (net,) = net.values()  # both critics, stacked
-    torso, head = net["BroNet_0"], net["Dense_0"]
+    torso, heads = net["BroNet_0"], [net[name] for name in ("Dense_0", "Dense_1") if name in net]
     arrays = []
     for i in range(len(torso) // 2):
         dense, norm = torso[f"Dense_{i}"], torso[f"LayerNorm_{i}"]
         arrays += [dense["kernel"], dense["bias"], norm["scale"], norm["bias"]]
-    arrays += [head["kernel"], head["bias"]]
-    return [np.asarray(a if critic is None else a[critic], np.float64) for a in arrays]
+    pick = (lambda x: x) if critic is None else (lambda x: x[critic])
+    arrays = [pick(array) for array in arrays]
+    # the actor's two heads as one
+    arrays += [np.concatenate([pick(head[k]) for head in heads], -1) for k in ("kernel", "bias")]
+    return [np.asarray(a, np.float64) for a in arrays]
 
 
 # An operation maps x to y and to `back`, which maps dy to dx and the gradients of its weights.
@@ -156,7 +159,7 @@ class Reference:
         x = np.concatenate([batch.next_observation, action], -1)
         first, second = (bronet(w)(x)[0] for w in self.targets)
         soft = (first + second) / 2 - np.exp(self.log_alpha[0]) * log_prob[:, None]
-        return batch.reward[:, None] + 0.99 * (1 - batch.terminated[:, None]) * soft
+        return batch.reward[:, None] + batch.discount[:, None].astype(float) * soft
 
     def critic_gradients(self, batch, target):
         x = np.concatenate([batch.observation, batch.action], -1)
@@ -197,12 +200,12 @@ class Reference:
         self.alpha_adam.step(self.log_alpha, [self.temperature_loss(entropy)])
 
 
-def make_batch(rng, n=32) -> Transition:
-    return Transition(
+def make_batch(rng, n=32) -> Batch:
+    return Batch(
         rng.normal(size=(n, 4)).astype(np.float32),
         np.tanh(rng.normal(size=(n, 2))).astype(np.float32),
         (2 * rng.normal(size=n)).astype(np.float32),
-        (rng.random(n) < 0.3).astype(np.float32),
+        0.99 * (rng.random(n) > 0.3).astype(np.float32),
         rng.normal(size=(n, 4)).astype(np.float32),
     )
 
@@ -225,7 +228,7 @@ def noises(key):
 def state():
     """An agent some way into training, so that nothing is at its initial value."""
     rng = np.random.default_rng(7)
-    state = actor_critic.init(CONFIG, jax.random.key(3), RATE)
+    state = CONFIG.init(jax.random.key(3), RATE)
     assert state.log_temperature is not None
 
     def disturb(params):
@@ -283,7 +286,7 @@ def test_losses_and_gradients(state):
 def test_the_references_gradients_are_right():
     """Finite differences confirm the reference on its own."""
     rng = np.random.default_rng(5)
-    reference = Reference(actor_critic.init(CONFIG, jax.random.key(1), RATE))
+    reference = Reference(CONFIG.init(jax.random.key(1), RATE))
     batch, noise = make_batch(rng), rng.normal(size=(32, 2))
     target = reference.target(batch, noise)
     networks = [
@@ -324,7 +327,7 @@ def test_parameters_after_several_updates(state):
 def test_weights_without_gradient_only_decay():
     """An input that is always 0: its row shrinks by 1 - rate * 1e-4 per update, nothing else."""
     rate, n = 0.1, 5
-    state = actor_critic.init(CONFIG, jax.random.key(0), rate)
+    state = CONFIG.init(jax.random.key(0), rate)
     rng = np.random.default_rng(4)
     before = flat(state.critic.params, 1)[0][0], flat(state.actor.params)[0][0]
     for i in range(n):
@@ -348,13 +351,22 @@ def test_the_temperature_keeps_its_own_rate(state):
 def test_termination_stops_the_bootstrap_in_every_quantile(state):
     rng = np.random.default_rng(2)
     batch, noise = make_batch(rng), jnp.asarray(rng.normal(size=(32, 2)), jnp.float32)
-    batch = batch._replace(terminated=np.ones(32, np.float32))
+    batch = batch._replace(discount=np.zeros(32, np.float32))
     target = CONFIG.target(state, batch, noise)
     np.testing.assert_array_equal(target, np.repeat(batch.reward[:, None], QUANTILES, 1))
 
 
+@pytest.mark.parametrize(
+    ("pessimism", "expected"), [(0.0, [2.0, -1.0]), (0.5, [1.5, -1.5]), (1.0, [1.0, -2.0])]
+)
+def test_pessimism_goes_from_the_mean_to_the_smaller_quantile(pessimism, expected):
+    both = jnp.asarray([[1.0, 0.0], [3.0, -2.0]])
+    found = replace(CONFIG, pessimism=pessimism).combine(both)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_facts_of_the_networks():
-    state = actor_critic.init(CONFIG, jax.random.key(0), RATE)
+    state = CONFIG.init(jax.random.key(0), RATE)
     inputs, width = 6, 24
     layers = (inputs * width + width) + 4 * (width * width + width) + 5 * 2 * width
     assert CONFIG.critic_params == 2 * (layers + width * QUANTILES + QUANTILES)
@@ -362,7 +374,11 @@ def test_facts_of_the_networks():
     assert replace(CONFIG, critic_depth=3).critic_params == CONFIG.critic_params + 2 * block
     assert CONFIG.target_entropy == -1.0
     first, second = (flat(state.critic.params, i) for i in range(2))
-    for weights in (first, second, flat(state.actor.params)):
+    for weights in (
+        first,
+        second,
+        flat(state.actor.params)[:-2],
+    ):  # the heads: test_agents_full_bro
         for kernel in (w for w in weights if w.ndim == 2):
             small = kernel if kernel.shape[0] <= kernel.shape[1] else kernel.T
             np.testing.assert_allclose(small @ small.T, 2 * np.eye(len(small)), atol=1e-5)

@@ -23,7 +23,7 @@ def environment(world, action):
     """A linear system whose reward is its first component."""
     after = 0.9 * world + 0.1 * action * jnp.array([1.0, -1.0, 0.5])
     terminated = jnp.zeros(len(world))
-    return after, Transition(world, action, after[:, 0], terminated, after), after
+    return after, Transition(world, action, after[:, 0], terminated, terminated, after), after
 
 
 def fresh(config=CONFIG):

@@ -15,15 +15,17 @@ from vs_agents import (
     step,
     step_stream,
 )
-from vs_agents import actor_critic as ac
 from vs_agents.diagnostics import noise_scale_of
+from vs_agents.replay import as_batch
 
 CONFIG = SAC(observation_size=3, action_size=2, critic_width=16, actor_width=8)
 
 
 def transitions(t: int) -> Transition:
     x = np.random.default_rng(t).normal(size=(2, 9)).astype(np.float32)
-    return Transition(x[:, :3], np.tanh(x[:, 3:5]), x[:, 5], np.zeros(2, np.float32), x[:, 6:])
+    return Transition(
+        x[:, :3], np.tanh(x[:, 3:5]), x[:, 5], *np.zeros((2, 2), np.float32), x[:, 6:]
+    )
 
 
 def of(lane: int, tree):
@@ -71,10 +73,10 @@ def test_measuring_changes_nothing_and_a_passive_critic_influences_nothing(kind)
 def test_the_passive_critic_learns_the_main_ones_targets():
     """With the same width and the same start it stays the same critic."""
     config = replace(CONFIG, passive_width=CONFIG.critic_width)
-    state = ac.init(config, jax.random.key(0), 1e-3)
+    state = config.init(jax.random.key(0), 1e-3)
     state = state._replace(passive_critic=jax.tree.map(jnp.copy, state.critic))
     for t in range(5):
-        batch = jax.tree.map(jnp.asarray, transitions(t))
+        batch = as_batch(jax.tree.map(jnp.asarray, transitions(t)), discount=0.99)
         state, metrics = config.update_critic(state, batch, jax.random.key(t))
         assert metrics["critic_loss"] == metrics["passive_critic_loss"]
     jax.tree.map(np.testing.assert_array_equal, state.passive_critic, state.critic)
@@ -95,7 +97,9 @@ def test_losses_and_norms_are_those_of_the_parameters():
         ):
             places = jax.random.randint(key, (8, 16), 0, int(replay.inserted)).ravel()
             drawn = jax.tree.map(lambda x, i=lane, p=places: x[i, p], replay.data)
-            target = CONFIG.target(agent, drawn, jax.random.normal(keys[1], (128, 2)))
+            target = CONFIG.target(
+                agent, as_batch(drawn, discount=0.99), jax.random.normal(keys[1], (128, 2))
+            )
             values = CONFIG.critic.apply(agent.critic.params, drawn.observation, drawn.action)
             expected = ((np.asarray(values) - np.asarray(target)) ** 2).sum((0, 2)).mean()
             assert float(found[f"{name}_critic_loss"][lane]) == pytest.approx(expected, rel=1e-4)
@@ -107,6 +111,7 @@ def test_td_error_on_fresh_transitions():
     for lane in range(2):
         agent = of(lane, lanes.agent)
         one = jax.tree.map(lambda x: jnp.asarray(x)[None], of(lane, transitions(99)))
+        one = as_batch(one, discount=0.99)
         noise = jax.random.normal(jax.random.fold_in(lanes.key[lane], 3), (1, 2))
         target = CONFIG.target(agent, one, noise)
         values = CONFIG.critic.apply(agent.critic.params, one.observation, one.action)

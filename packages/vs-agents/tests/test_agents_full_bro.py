@@ -6,26 +6,28 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import BRO, FullBRO, Transition
+from vs_agents import BRO, SAC, Batch, FullBRO, published_resets
 from vs_agents import actor_critic as ac
+from vs_agents.bro import weight
 
 CONFIG = FullBRO(observation_size=3, action_size=2, critic_width=16, actor_width=8)
 
 
 @pytest.fixture(scope="module")
 def state():
-    return ac.init(CONFIG, jax.random.key(1), 1e-2)
+    return CONFIG.init(jax.random.key(1), 1e-2)
 
 
-def make_batch(n=16) -> Transition:
+def make_batch(n=16) -> Batch:
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(n, 10)), jnp.float32)
-    return Transition(x[:, :3], jnp.tanh(x[:, 3:5]), x[:, 5], 0 * x[:, 6], x[:, 7:])
+    return Batch(x[:, :3], jnp.tanh(x[:, 3:5]), x[:, 5], 0.99 + 0 * x[:, 6], x[:, 7:])
 
 
 def test_the_start(state):
-    assert float(jnp.exp(state.extra.log_optimism.params)) == 1.0
-    assert float(jnp.exp(state.extra.log_regularizer.params)) == pytest.approx(0.25)
+    assert float(weight(state.extra.optimism.params)) == pytest.approx(1.0, rel=1e-5)
+    assert float(weight(state.extra.regularizer.params)) == pytest.approx(0.25, rel=1e-5)
+    assert set(state.extra.actor.params["params"]["Dense_0"]) == {"kernel"}  # no bias
 
 
 def test_exploration_is_around_the_shifted_mean_with_three_quarters_of_the_deviation(state):
@@ -47,9 +49,7 @@ def test_exploration_is_around_the_shifted_mean_with_three_quarters_of_the_devia
 def test_the_optimistic_loss(state):
     batch = make_batch()
     noise = np.asarray(jax.random.normal(jax.random.key(2), (16, 2)), np.float64)
-    extra = state.extra._replace(
-        log_optimism=state.extra.log_optimism._replace(params=jnp.asarray(0.3))
-    )
+    extra = state.extra._replace(optimism=state.extra.optimism._replace(params=jnp.asarray(0.3)))
     loss, kl = CONFIG.optimistic_loss(
         extra.actor.params, state._replace(extra=extra), batch, jnp.asarray(noise)
     )
@@ -62,39 +62,41 @@ def test_the_optimistic_loss(state):
     expected_kl = (((shifted - mean) / np.exp(log_std)) ** 2 / 2).sum(1)
     action = np.tanh(shifted + 0.75 * np.exp(log_std) * noise)
     values = CONFIG.critic.apply(state.critic.params, batch.observation, jnp.asarray(action))
-    one, two = np.asarray(values, float).mean(-1)
-    upper = (one + two) / 2 + np.exp(0.3) * np.abs(one - two) / 2
+    one, two = np.asarray(values, float)
+    assert ((one > two).any(-1) & (one < two).any(-1)).any()  # the order of mean and |.| matters
+    optimism = np.exp(-10 + 8.75 * (1 + np.tanh(0.3)))
+    upper = ((one + two) / 2 + optimism * np.abs(one - two) / 2).mean(-1)
     assert float(kl) == pytest.approx(expected_kl.mean(), rel=1e-4)
     assert float(loss) == pytest.approx((0.25 * expected_kl - upper).mean(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("shift", "sign"), [(0.0, +1), (3.0, -1)])
+@pytest.mark.parametrize(("shift", "sign"), [(0.0, +1), (1e3, -1)])
 def test_too_much_divergence_lowers_optimism_and_raises_the_regulariser(state, shift, sign):
-    """Adam's first step has the size of its rate, 3e-5, whatever the gradient."""
+    """Adam's first step is its rate, 3e-5, in the parameter x; log weight is 8.75 tanh x + const."""
     batch = make_batch()
-    moved = jax.tree.map(jnp.copy, state.extra.actor.params)
-    moved["params"]["Dense_0"]["bias"] = jnp.full(2, shift)
-    moved["params"]["Dense_0"]["kernel"] *= 0.0
+    moved = jax.tree.map(lambda x: shift * x, state.extra.actor.params)
     extra = state.extra._replace(actor=state.extra.actor._replace(params=moved))
     after = CONFIG.update_extra(state._replace(extra=extra), batch, jax.random.key(0)).extra
-    optimism = float(after.log_optimism.params - extra.log_optimism.params)
-    regularizer = float(after.log_regularizer.params - extra.log_regularizer.params)
-    assert optimism == pytest.approx(sign * 3e-5, rel=1e-2)
-    assert regularizer == pytest.approx(-sign * 3e-5, rel=1e-2)
+    for part, up, start in (("optimism", sign, 1.0), ("regularizer", -sign, 0.25)):
+        old, new = (np.float64(getattr(x, part).params) for x in (extra, after))
+        assert new - old == pytest.approx(up * 3e-5, rel=1e-2)
+        slope = 8.75 * (1 - ((np.log(start) + 10) / 8.75 - 1) ** 2)
+        logs = [np.log(np.float64(weight(getattr(x, part).params))) for x in (extra, after)]
+        assert logs[1] - logs[0] == pytest.approx(up * 3e-5 * slope, rel=2e-2)
 
 
 def test_the_optimistic_actor_climbs_and_the_conservative_one_is_left_alone(state):
     batch = make_batch()
     free = state._replace(
         extra=state.extra._replace(
-            log_regularizer=state.extra.log_regularizer._replace(params=jnp.asarray(-10.0))
+            regularizer=state.extra.regularizer._replace(params=jnp.asarray(-10.0))
         )
     )
     noise = jnp.zeros((16, 2))
     before, _ = CONFIG.optimistic_loss(free.extra.actor.params, free, batch, noise)
-    after = free
+    after, update = free, jax.jit(CONFIG.update_extra)
     for i in range(30):
-        after = jax.jit(CONFIG.update_extra)(after, batch, jax.random.key(i))
+        after = update(after, batch, jax.random.key(i))
     loss, _ = CONFIG.optimistic_loss(after.extra.actor.params, after, batch, noise)
     assert float(loss) < float(before)
     jax.tree.map(np.testing.assert_array_equal, after.actor, free.actor)
@@ -102,6 +104,7 @@ def test_the_optimistic_actor_climbs_and_the_conservative_one_is_left_alone(stat
 
 
 def test_when_everything_starts_afresh():
+    """Both counts are those before the step whose updates the reset precedes."""
     due = BRO(observation_size=3, action_size=2, reset_every=10).reset_due
     assert not due(env_step=1, updates_before=8, updates=9)
     assert due(env_step=1, updates_before=8, updates=10)
@@ -111,3 +114,24 @@ def test_when_everything_starts_afresh():
     assert replace(CONFIG, reset_steps=(5,)).reset_due(env_step=5, updates_before=0, updates=9)
     never = BRO(observation_size=3, action_size=2, reset_every=None)
     assert not never.reset_due(env_step=9, updates_before=0, updates=10**9)
+    assert (never.reset_period, replace(never, reset_every=10).reset_period) == (None, 10)
+    assert CONFIG.reset_period is None  # its resets come at env steps
+
+
+def test_the_published_resets_depend_on_the_updates_per_step():
+    at = [replace(CONFIG, reset_steps=published_resets(utd)).reset_steps for utd in (2.0, 10.0)]
+    assert at[0] == (15_001,)
+    assert at[1] == (
+        15_001, 50_001, 250_001, 500_001, 750_001, 1_000_001, 1_500_001, 2_000_001,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "mean_gain"), [(BRO, 2.0**0.5), (FullBRO, 2.0**0.5), (SAC, 1.0)])
+def test_the_initial_policy(kind, mean_gain):
+    """Heads are orthogonal: sqrt 2 or 1 for the mean, 1 for the log standard deviation."""
+    config = kind(observation_size=3, action_size=2, critic_width=8, actor_width=64)
+    heads = config.init(jax.random.key(0), 1e-3).actor.params["params"]
+    for head, gain in (("Dense_0", mean_gain), ("Dense_1", 1.0)):
+        kernel = np.asarray(heads[head]["kernel"])
+        np.testing.assert_allclose(kernel.T @ kernel, gain**2 * np.eye(2), atol=1e-5)
+        np.testing.assert_array_equal(heads[head]["bias"], 0)

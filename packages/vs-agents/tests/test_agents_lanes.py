@@ -21,7 +21,9 @@ CAPACITY = 1000
 def transitions(t: int) -> Transition:
     """Step t of two lanes."""
     x = np.random.default_rng(t).normal(size=(2, 8)).astype(np.float32)
-    return Transition(x[:, :3], np.tanh(x[:, 3:4]), x[:, 4], np.zeros(2, np.float32), x[:, 5:])
+    return Transition(
+        x[:, :3], np.tanh(x[:, 3:4]), x[:, 4], *np.zeros((2, 2), np.float32), x[:, 5:]
+    )
 
 
 def train(rates=(1e-3, 1e-3), *, utd=1.0, steps=4, seeds=(0, 1), config=CONFIG):

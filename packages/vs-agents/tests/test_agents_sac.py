@@ -6,21 +6,26 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from vs_agents import SAC, Transition
+from vs_agents import SAC, Batch, Transition
 from vs_agents import actor_critic as ac
+from vs_agents.replay import as_batch
 
 CONFIG = SAC(observation_size=4, action_size=2, critic_width=24, actor_width=16)
 RATE = 3e-4
+update_critic, update_actor = jax.jit(CONFIG.update_critic), jax.jit(CONFIG.update_actor)
 
 
 def layers(params, critic: int | None = None) -> list[np.ndarray]:
-    """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64."""
+    """Flax parameters as [W1, b1, W2, b2, W3, b3] in float64, the actor's two heads as one."""
     net = params["params"]
     if critic is not None:
         (net,) = net.values()
     pick = (lambda x: x) if critic is None else (lambda x: x[critic])
-    dense = [net["MLP_0"]["Dense_0"], net["MLP_0"]["Dense_1"], net["Dense_0"]]
-    return [np.asarray(pick(d[k]), np.float64) for d in dense for k in ("kernel", "bias")]
+    dense = [net["MLP_0"]["Dense_0"], net["MLP_0"]["Dense_1"]]
+    arrays = [pick(d[k]) for d in dense for k in ("kernel", "bias")]
+    heads = [net[name] for name in ("Dense_0", "Dense_1") if name in net]
+    arrays += [np.concatenate([pick(head[k]) for head in heads], -1) for k in ("kernel", "bias")]
+    return [np.asarray(array, np.float64) for array in arrays]
 
 
 def forward(weights, x):
@@ -83,7 +88,7 @@ class Reference:
         x = np.concatenate([batch.next_observation, action], -1)
         value = np.minimum(*(forward(w, x)[0][:, 0] for w in self.targets))
         soft = value - np.exp(self.log_alpha[0]) * log_prob
-        return batch.reward + 0.99 * (1 - batch.terminated) * soft
+        return batch.reward + batch.discount * soft
 
     def critic_gradients(self, batch, target):
         x = np.concatenate([batch.observation, batch.action], -1)
@@ -123,12 +128,12 @@ class Reference:
         self.alpha_adam.step(self.log_alpha, [slope])
 
 
-def make_batch(rng, n=32) -> Transition:
-    return Transition(
+def make_batch(rng, n=32) -> Batch:
+    return Batch(
         rng.normal(size=(n, 4)).astype(np.float32),
         np.tanh(rng.normal(size=(n, 2))).astype(np.float32),
         rng.normal(size=n).astype(np.float32),
-        (rng.random(n) < 0.3).astype(np.float32),
+        0.99 * (rng.random(n) > 0.3).astype(np.float32),
         rng.normal(size=(n, 4)).astype(np.float32),
     )
 
@@ -150,7 +155,7 @@ class Mute(SAC):
 
 @pytest.fixture
 def state():
-    return ac.init(CONFIG, jax.random.key(3), RATE)
+    return CONFIG.init(jax.random.key(3), RATE)
 
 
 def assert_same(params, weights, critic=None):
@@ -192,8 +197,8 @@ def test_parameters_after_several_updates(state):
     for i in range(6):
         batch, key = make_batch(rng), jax.random.key(i)
         noise = [jax.random.normal(k, (32, 2)) for k in (key, jax.random.split(key)[0])]
-        state, _ = jax.jit(CONFIG.update_critic)(state, batch, key)
-        state, _ = jax.jit(CONFIG.update_actor)(state, batch, key)
+        state, _ = update_critic(state, batch, key)
+        state, _ = update_actor(state, batch, key)
         reference.update(batch, np.asarray(noise, np.float64))
     assert_same(state.actor.params, reference.actor)
     for i in range(2):
@@ -208,7 +213,7 @@ def test_the_target_critics_follow_the_critics_just_updated(state):
     """A step of 0.1 per weight: following the critics before it would move them nowhere."""
     before = state._replace(learning_rate=jnp.float32(0.1))
     batch = make_batch(np.random.default_rng(3))
-    after, _ = jax.jit(CONFIG.update_critic)(before, batch, jax.random.key(0))
+    after, _ = update_critic(before, batch, jax.random.key(0))
     for i in range(2):
         trees = (before.target_critic, before.critic.params, after.critic.params)
         target, old, new = (layers(tree, i) for tree in trees)
@@ -224,7 +229,7 @@ def test_an_agent_without_a_temperature(state):
     """The target and the policy's loss have no term of entropy; nothing is there to turn NaN."""
     config = Greedy(observation_size=4, action_size=2, critic_width=24, actor_width=16)
     plain = state._replace(log_temperature=None)
-    assert ac.init(config, jax.random.key(3), RATE).log_temperature is None
+    assert config.init(jax.random.key(3), RATE).log_temperature is None
     rng = np.random.default_rng(6)
     batch, noise = make_batch(rng), rng.normal(size=(32, 2)).astype(np.float32)
     reference = Reference(state)
@@ -233,9 +238,10 @@ def test_an_agent_without_a_temperature(state):
     np.testing.assert_allclose(target[:, 0], reference.target(batch, noise), rtol=1e-5, atol=1e-5)
     loss, _ = config.policy_loss(plain.actor.params, plain, batch, jnp.asarray(noise))
     assert float(loss) == pytest.approx(reference.actor_gradients(batch, noise)[0], rel=1e-5)
+    critic, actor = jax.jit(config.update_critic), jax.jit(config.update_actor)
     for i in range(3):
-        plain, _ = jax.jit(config.update_critic)(plain, batch, jax.random.key(i))
-        plain, metrics = jax.jit(config.update_actor)(plain, batch, jax.random.key(i))
+        plain, _ = critic(plain, batch, jax.random.key(i))
+        plain, metrics = actor(plain, batch, jax.random.key(i))
     assert set(metrics) == {"entropy"}
     assert plain.log_temperature is None
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(plain))
@@ -264,14 +270,14 @@ def test_a_temperature_needs_an_entropy(state):
 
 def test_termination_stops_the_bootstrap_and_truncation_does_not(state):
     rng = np.random.default_rng(2)
-    batch, noise = make_batch(rng), jnp.asarray(rng.normal(size=(32, 2)))
-    # a time limit is stored with terminated = 0, whatever the environment did next
-    truncated = batch._replace(terminated=np.zeros(32, np.float32))
-    terminated = batch._replace(terminated=np.ones(32, np.float32))
-    target = np.asarray(CONFIG.target(state, truncated, noise))
-    assert (np.abs(target[:, 0] - batch.reward) > 1e-3).all()
-    stopped = CONFIG.target(state, terminated, noise)
-    np.testing.assert_array_equal(stopped[:, 0], batch.reward)
+    x, noise = rng.normal(size=(32, 4)).astype(np.float32), jnp.asarray(rng.normal(size=(32, 2)))
+    never, ends = np.zeros(32, np.float32), np.ones(32, np.float32)
+    step = Transition(x, np.tanh(x[:, :2]), x[:, 3], never, ends, x[::-1])
+    target = np.asarray(CONFIG.target(state, as_batch(step, discount=0.99), noise))
+    assert (np.abs(target[:, 0] - step.reward) > 1e-3).all()
+    step = step._replace(terminated=ends, truncated=never)
+    stopped = CONFIG.target(state, as_batch(step, discount=0.99), noise)
+    np.testing.assert_array_equal(stopped[:, 0], step.reward)
 
 
 def test_size_of_the_critics():

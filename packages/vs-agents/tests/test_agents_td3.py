@@ -11,6 +11,7 @@ from jax import Array
 from jax import numpy as jnp
 from vs_agents import (
     COLLECT,
+    Batch,
     Inside,
     Transition,
     diagnose,
@@ -24,7 +25,7 @@ from vs_agents import (
     step,
     step_stream,
 )
-from vs_agents import actor_critic as ac
+from vs_agents.replay import as_batch
 
 FILE = Path(__file__).with_name("td3.py")
 LANES, EPISODE, BATCH = 2, 8, 64
@@ -61,7 +62,7 @@ def environment(world: Points, action: Array) -> tuple[Points, Transition, Array
     """Push the points; each step costs the squared distance from 0."""
     after = pushed(world.place, action[:, 0])
     never = jnp.zeros(len(after))
-    happened = Transition(world.place[:, None], action, -(after**2), never, after[:, None])
+    happened = Transition(world.place[:, None], action, -(after**2), never, never, after[:, None])
     time = world.time + 1
     start = 2 * ((time // EPISODE + 0.5 * jnp.arange(len(after))) * 0.618034 % 1) - 1
     place = jnp.where(time % EPISODE == 0, start, after)
@@ -106,9 +107,9 @@ def trained(due: list[int]) -> tuple[Inside, dict[str, Array]]:
     )
 
 
-def make_batch(n: int = 16) -> Transition:
+def make_batch(n: int = 16) -> Batch:
     x = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
-    return Transition(x[:, :1], np.tanh(x[:, 1:2]), x[:, 2], (x[:, 2] > 1) * 1.0, x[:, 3:])
+    return Batch(x[:, :1], np.tanh(x[:, 1:2]), x[:, 2], (x[:, 2] < 1) * 0.9, x[:, 3:])
 
 
 def forward(params, x):
@@ -133,7 +134,7 @@ def test_it_learns_the_policy_known_in_closed_form():
 
         def learnt(place, lane=lane):
             agent = jax.tree.map(lambda x: x[lane], state.lanes.agent)
-            return np.asarray(CONFIG.act(agent, place[:, None]))[:, 0]
+            return np.asarray(CONFIG.act_deterministic(agent, place[:, None]))[:, 0]
 
         assert returns(learnt) > highest - 0.03 * (highest - random)
         starts = np.linspace(-1, 1, 21)
@@ -161,7 +162,7 @@ def test_one_call_per_step_trains_it_alike():
 
 
 def test_the_target_is_smoothed_by_noise_that_is_cut_off_and_takes_the_smaller_value():
-    state = ac.init(CONFIG, jax.random.key(0), 1e-3)
+    state = CONFIG.init(jax.random.key(0), 1e-3)
     state = state._replace(
         extra=disturbed(state.extra), target_critic=disturbed(state.target_critic)
     )
@@ -172,16 +173,17 @@ def test_the_target_is_smoothed_by_noise_that_is_cut_off_and_takes_the_smaller_v
     (critics,) = state.target_critic["params"].values()
     x = np.concatenate([batch.next_observation, action], -1)
     values = [forward(jax.tree.map(lambda w, i=i: w[i], critics), x) for i in range(2)]
-    expected = batch.reward[:, None] + 0.9 * (1 - batch.terminated[:, None]) * np.minimum(*values)
+    expected = batch.reward[:, None] + batch.discount[:, None] * np.minimum(*values)
     np.testing.assert_allclose(CONFIG.target(state, batch, noise), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_policy_and_target_policy_wait_for_every_second_critic_update():
-    state, batch = ac.init(CONFIG, jax.random.key(0), 1e-2), make_batch()
+    state, batch = CONFIG.init(jax.random.key(0), 1e-2), make_batch()
+    update_critic, update_actor = jax.jit(CONFIG.update_critic), jax.jit(CONFIG.update_actor)
     for i in range(4):
         before = state
-        state, _ = jax.jit(CONFIG.update_critic)(state, batch, jax.random.key(i))
-        state, _ = jax.jit(CONFIG.update_actor)(state, batch, jax.random.key(i))
+        state, _ = update_critic(state, batch, jax.random.key(i))
+        state, _ = update_actor(state, batch, jax.random.key(i))
         moved = [
             not np.array_equal(a, b)
             for a, b in zip(
@@ -196,9 +198,11 @@ def test_policy_and_target_policy_wait_for_every_second_critic_update():
 
 
 def test_exploration_is_around_the_action_of_evaluations():
-    state = ac.init(CONFIG, jax.random.key(0), 1e-3)
+    state = CONFIG.init(jax.random.key(0), 1e-3)
     observation = np.full((20_000, 1), 0.1, np.float32)
-    noise = CONFIG.explore(state, observation, jax.random.key(1)) - CONFIG.act(state, observation)
+    noise = CONFIG.explore(state, observation, jax.random.key(1)) - CONFIG.act_deterministic(
+        state, observation
+    )
     assert float(noise.mean()) == pytest.approx(0, abs=0.005)
     assert float(noise.std()) == pytest.approx(0.1, rel=0.05)
 
@@ -215,7 +219,9 @@ def test_everything_else_works_with_it():
             one = jax.tree.map(lambda x, i=lane: x[i][None], happened)
             noise = jax.random.normal(jax.random.fold_in(lanes.key[lane], 3), (1, 1))
             values = CONFIG.critic.apply(agent.critic.params, one.observation, one.action)
-            error = np.asarray(values) - np.asarray(CONFIG.target(agent, one, noise))
+            error = np.asarray(values) - np.asarray(
+                CONFIG.target(agent, as_batch(one, discount=0.9), noise)
+            )
             assert float(fresh_td[lane]) == pytest.approx((error**2).sum(), rel=1e-4)
         lanes, action, _ = step(
             lanes, happened, observation, config=CONFIG, batch_size=BATCH, updates=1

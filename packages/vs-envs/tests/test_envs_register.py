@@ -233,3 +233,49 @@ def test_environments_that_are_not_the_tasks(build, sentence):
         make("mine/walker-steady", seeds=[0])
     assert sentence in str(error.value)
     assert str(error.value).startswith("mine/walker-steady: ")
+
+
+class Countdown(gymnasium.Env):
+    """Observations count steps; a reward is the step's number; ends after `length` steps."""
+
+    observation_space, action_space = Box(-np.inf, np.inf, (1,)), Box(-1.0, 1.0, (1,))
+
+    def __init__(self, length):
+        self.length, self.at = length, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.at = 0
+        return np.zeros(1), {}
+
+    def step(self, action):
+        self.at += 1
+        return np.full(1, float(self.at)), float(self.at), self.at == self.length, False, {}
+
+
+def test_an_action_may_be_repeated_and_an_end_cuts_it_off():
+    facts = Task(
+        benchmark="mine",
+        env="countdown",
+        observation_size=1,
+        action_size=1,
+        episode_steps=20,
+        optimal_return=1.0,
+        source="none",
+    )
+    register_task(facts, lambda _: Countdown(8))
+    env = make("mine/countdown", seeds=[0], action_repeat=5)
+    assert (env.task.episode_steps, env.task.action_repeat) == (4, 5)
+    env.reset()
+    observation, reward, terminated, _, info = env.step(np.zeros((1, 1)))
+    assert (observation[0, 0], reward[0], terminated[0]) == (5, 1 + 2 + 3 + 4 + 5, False)
+    state = env.state()
+    assert state is not None
+    observation, reward, terminated, _, info = env.step(np.zeros((1, 1)))
+    assert (info["final_obs"][0, 0], reward[0], terminated[0]) == (8, 6 + 7 + 8, True)
+    assert observation[0, 0] == 0
+    assert env.restore(state)[0, 0] == 5
+    with pytest.raises(ValueError, match="action_repeat = 3: expected a divisor of 20"):
+        make("mine/countdown", seeds=[0], action_repeat=3)
+    with pytest.raises(ValueError, match="envpool has no action repeat: use python"):
+        make("dmc/cartpole-swingup", seeds=[0], backend="envpool", action_repeat=2)

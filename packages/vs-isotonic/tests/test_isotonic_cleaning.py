@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
-from vs_isotonic import crossings, distinct_seeds, remove_resets
+from vs_isotonic import (
+    bootstrap_counts,
+    bootstrap_crossings,
+    crossings,
+    distinct_seeds,
+    mean_crossings,
+    mean_curve,
+    remove_resets,
+)
 
 NAN = np.nan
 
@@ -61,8 +69,53 @@ def test_level_is_that_of_the_last_observation_and_later_dips_stay():
     )
 
 
-def test_evaluation_at_the_reset_counts_as_after_it():
-    np.testing.assert_array_equal(remove_resets([1, 2, 3], [4, 0, 4], [2]), [4, NAN, 4])
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([1, 4, 0, 3, 4], [1, 4, NAN, NAN, 4]),  # evaluated after the reset: the drop leads to it
+        ([1, 4, 5, 0, 6], [1, 4, 5, NAN, 6]),  # evaluated before it: the drop comes next
+        ([1, 4, 3, 0, 3], [1, 4, 3, NAN, 3]),  # the bigger drop of two
+        ([1, 5, 2, 0, 5], [1, 5, NAN, NAN, 5]),
+        ([1, 5, NAN, 0, 5], [1, 5, NAN, NAN, 5]),  # the evaluation at the reset does not exist
+        ([1, 4, 0, NAN, NAN], [1, 4, NAN, NAN, NAN]),  # nothing comes next
+        ([NAN, NAN, 5, 0, 6], [NAN, NAN, 5, 0, 6]),  # nothing came before
+    ],
+)
+def test_an_evaluation_at_the_reset_is_on_the_side_of_the_bigger_drop(curve, expected):
+    np.testing.assert_array_equal(remove_resets([1, 2, 3, 4, 5], curve, [3]), expected)
+
+
+def test_means_and_bootstraps_lose_their_own_dips():
+    rng = np.random.default_rng(5)
+    steps = np.arange(1, 41) * 10.0
+    climb = np.minimum(steps * 3, 900)[:, None] + rng.normal(0, 25, (40, 6))
+    returns = np.where((steps % 100 < 25)[:, None] & (steps[:, None] > 90), climb - 400, climb)
+    returns[30:, 1] = NAN
+    resets, levels = [100.0, 200.0, 300.0], [200.0, 265.0, 560.0, 820.0, 2000.0]
+    for stopped in (None, np.array([False, True, False, False, False, False])):
+        found = mean_crossings(steps, returns, levels, stopped=stopped, resets=resets)
+        for j, level in enumerate(levels):
+            curve = mean_curve(returns, stopped=stopped, threshold=level)
+            kept = remove_resets(steps, curve, resets)
+            assert found.step[j] == crossings(steps, kept, level).step
+            previous = steps[(steps < found.step[j]) & ~np.isnan(kept)]
+            if np.isfinite(found.step[j]):
+                assert found.spacing[j] == found.step[j] - previous[-1]
+        assert np.all(found.last_step == 400)
+        plain = mean_crossings(steps, returns, levels, stopped=stopped)
+        assert np.all(found.step <= plain.step)
+        assert np.all(found.step[1:3] < plain.step[1:3])
+
+        boot = bootstrap_crossings(
+            steps, returns, levels, bootstraps=30, rng=np.random.default_rng(1), stopped=stopped,
+            resets=resets,
+        )  # fmt: skip
+        counts = bootstrap_counts(6, 30, np.random.default_rng(1))
+        for row, sample in zip(boot.step, counts, strict=True):
+            alone = mean_crossings(
+                steps, returns, levels, counts=sample, stopped=stopped, resets=resets
+            )
+            np.testing.assert_array_equal(row, alone.step)
 
 
 def test_resets_outside_the_curve_and_batches():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
-from vs_isotonic import crossings, isotonic_regression
+from vs_isotonic import bootstrap_crossings, crossings, isotonic_regression
 
 
 def rival(steps, curve, thresholds, weights=None):
@@ -153,3 +153,24 @@ def test_plateau_exactly_at_the_level():
 def test_bad_input_is_one_sentence(steps, curve, thresholds, sentence):
     with pytest.raises(ValueError, match=sentence):
         crossings(steps, curve, thresholds)
+
+
+def test_spacing_is_the_distance_to_the_observation_before():
+    steps = [10, 30, 60, 100, 150]
+    curves = [[1, 2, 3, 4, 5], [1, np.nan, np.nan, 4, 5], [np.nan, 2, np.nan, np.nan, 3]]
+    found = crossings(steps, curves, [0.5, 1.5, 2.5, 4.5, 9])
+    nan = np.nan
+    expected = [[10, 20, 30, 50, nan], [10, 90, 90, 50, nan], [30, 30, 120, nan, nan]]
+    np.testing.assert_array_equal(found.spacing, expected)
+    np.testing.assert_array_equal(crossings(steps, curves[0], [0.5, 2.5, 9]).spacing, [10, 30, nan])
+
+
+def test_spacing_of_bootstraps_is_that_of_their_crossings():
+    steps = np.array([10.0, 30, 60, 100, 150])
+    returns = np.arange(5.0)[:, None] + np.array([0.0, 0.5, 1.0])
+    levels = [0.7, 2.2, 9.0]
+    rng = np.random.default_rng
+    full = bootstrap_crossings(steps, returns, levels, bootstraps=20, rng=rng(0))
+    gap = dict(zip([*steps, np.inf], [*np.diff(steps, prepend=0), np.nan], strict=True))
+    expected = [[gap[step] for step in row] for row in full.step.tolist()]
+    np.testing.assert_array_equal(full.spacing, expected)

@@ -115,33 +115,45 @@ def test_the_bootstrap_with_two_seeds_has_its_three_outcomes():
     assert set(entered(result).ravel()) == {2}
 
 
-def slow(steps, returns, level, times, stopped):
+def slow(steps, returns, level, times, stopped, failed):
     """The rules of ``mean_crossings``, a seed and a row at a time."""
     length, n = len(returns), len(returns[0])
     ends, finals = [], []
+    lowest = min(value for row in returns for value in row if value == value)
     for s in range(n):
         seen = [t for t in range(length) if returns[t][s] == returns[t][s]]
         ends.append(seen[-1] if seen else -1)
         final = -np.inf
-        if stopped[s] and seen:  # last value of the fit: the largest mean of any suffix
+        if failed[s] and not seen:
+            final = lowest
+        elif (
+            stopped[s] or failed[s]
+        ) and seen:  # last value of the fit: the largest mean of any suffix
             column = [returns[t][s] for t in seen]
             final = max(sum(column[i:]) / len(column[i:]) for i in range(len(column)))
         finals.append(final)
-    axis, means, numbers = [], [], []
+    axis, means, numbers, known = [], [], [], []
     for t in range(length):
         drawn = [s for s in range(n) for _ in range(times[s])]
         running = [s for s in drawn if t <= ends[s]]
         values = [returns[t][s] for s in running if returns[t][s] == returns[t][s]]
         over = [s for s in drawn if t > ends[s] >= 0 and stopped[s]]
         carried = [finals[s] for s in over if finals[s] >= level]
-        if len(running) + len(carried) < len(over) - len(carried):
+        fallen = [finals[s] for s in drawn if t > ends[s] and failed[s]]
+        if len(running) + len(carried) + len(fallen) < len(over) - len(carried):
             break
+        if fallen:
+            known.append((steps[t], 0))
+        alone = not values and not carried
+        speak = len(values)
         if values or not running:
-            values = values + carried
-        if values:
+            speak += len(carried) + sum(v >= level for v in fallen)
+            values = values + carried + fallen
+        if values and not alone:
             axis.append(steps[t])
             means.append(sum(values) / len(values))
-            numbers.append(len(values))
+            numbers.append(speak)
+            known.append((steps[t], speak))
     # fit ≥ J first where the largest mean over starts of the smallest mean over ends is ≥ J
     for t in range(len(means)):
         best = max(
@@ -149,8 +161,8 @@ def slow(steps, returns, level, times, stopped):
             for a in range(t + 1)
         )
         if best >= level - 1e-9:
-            return axis[t], axis[-1], numbers[t]
-    return np.inf, axis[-1], numbers[-1]
+            return axis[t], known[-1][0], numbers[t]
+    return np.inf, *known[-1]
 
 
 @settings(max_examples=80, deadline=None)
@@ -166,14 +178,73 @@ def test_equals_a_slow_reference(seed):
         returns[rng.integers(1, length + 3) :, s] = NAN
     returns[0] = 0.5
     stopped = rng.random(n) < 0.6
+    failed = ~stopped & (rng.random(n) < rng.choice([0, 0.7]))
+    returns[:, failed & (rng.random(n) < 0.2)] = NAN
     steps = np.cumsum(rng.integers(1, 9, length)).astype(float)
     counts = bootstrap_counts(n, 4, rng)
     levels = np.sort(rng.uniform(-1, 9, 5))
-    found = mean_crossings(steps, returns, levels, counts=counts, stopped=stopped)
+    if np.isnan(returns).all():
+        returns[0] = 0.5
+    found = mean_crossings(steps, returns, levels, counts=counts, stopped=stopped, failed=failed)
     for k, times in enumerate(counts):
         for j, level in enumerate(levels):
-            expected = slow(steps.tolist(), returns.tolist(), level, times.tolist(), stopped)
+            case = steps.tolist(), returns.tolist(), level, times.tolist(), stopped, failed
+            expected = slow(*case)
             assert (found.step[k, j], found.last_step[k, j], entered(found)[k, j]) == expected
+
+
+def test_failed_seeds_do_not_leave_the_mean_to_the_survivor():
+    """Three diverge after 20 at 4, 2 and 1; the fourth goes on to 9."""
+    returns = np.array([[0.0, 0, 0, 0], [4, 2, 1, 3], [NAN, NAN, NAN, 9], [NAN, NAN, NAN, 9]])
+    failed = np.array([True, True, True, False])
+    steps = [10, 20, 30, 40]
+    curve = mean_curve(returns, failed=failed, threshold=3)
+    np.testing.assert_array_equal(curve, [0, 2.5, 4, 4])
+    found = mean_crossings(steps, returns, [2, 4, 5, 8], failed=failed)
+    np.testing.assert_array_equal(found.step, [20, 30, np.inf, np.inf])
+    np.testing.assert_array_equal(found.last_step, [40] * 4)
+    np.testing.assert_array_equal(entered(found), [4, 2, 1, 1])
+    assert mean_crossings(steps, returns, [8]).step == 30  # without a word, the survivor speaks
+    with pytest.raises(ValueError, match="threshold too"):
+        mean_curve(returns, failed=failed)
+    with pytest.raises(ValueError, match="seed 0 is in both stopped and failed"):
+        mean_crossings(steps, returns, [8], stopped=[True, False, False, False], failed=failed)
+    with pytest.raises(ValueError, match="failed must have one boolean per seed"):
+        bootstrap_crossings(steps, returns, [8], rng=np.random.default_rng(0), failed=[True])
+
+
+def test_seeds_that_failed_together_reach_no_more():
+    """Each fit alone ends at 4; the mean's does not, and nothing was measured afterwards."""
+    returns = np.array([[6.0, 0], [2, 4], [NAN, NAN], [NAN, NAN]])
+    found = mean_crossings([1, 2, 3, 4], returns, [3.0, 3.5], failed=[True, True])
+    np.testing.assert_array_equal(found.step, [1, np.inf])
+    np.testing.assert_array_equal(found.last_step, [4, 4])
+    np.testing.assert_array_equal(entered(found), [2, 0])
+
+
+def test_a_configuration_without_any_number_reaches_nothing():
+    nothing, failed = np.full((3, 2), NAN), np.array([True, True])
+    found = mean_crossings([1, 2, 3], nothing, [-1.0, 5.0], failed=failed)
+    np.testing.assert_array_equal(found.step, [np.inf, np.inf])
+    np.testing.assert_array_equal(found.last_step, [3, 3])
+    np.testing.assert_array_equal(entered(found), [0, 0])
+    boot = bootstrap_crossings(
+        [1, 2, 3], nothing, [5.0], bootstraps=4, rng=np.random.default_rng(0), failed=failed
+    )
+    assert np.isinf(boot.step).all()
+    assert boot.step.shape == boot.last_step.shape == (4, 1)
+    with pytest.raises(ValueError, match="no evaluation"):
+        mean_crossings([1, 2, 3], nothing, [5.0], failed=[False, False])
+
+
+def test_seeds_that_failed_before_their_first_number_take_part_in_the_draw():
+    returns = np.array([[1.0, NAN, NAN], [9.0, NAN, NAN]])
+    result = bootstrap_crossings(
+        [1, 2], returns, [4.0], bootstraps=2000, rng=np.random.default_rng(0),
+        failed=np.array([False, True, False]),
+    )  # fmt: skip
+    # of the two that take part: both draws the first, one (9 + 1)/2, none
+    assert float(np.isinf(result.step).mean()) == pytest.approx(0.25, abs=0.03)
 
 
 @pytest.mark.parametrize("holes", [False, True])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from vs_laws import DataLaw, fit_data_law
-from vs_laws.sharing import median_normalise, task_medians
+from vs_laws.sharing import average_tasks, median_normalise, task_medians
 
 SIGMA = 2.0 ** np.arange(-2.0, 5.0)
 T, n = 3, SIGMA.size
@@ -266,3 +266,36 @@ def test_refusals():
     lame[8:14] = np.nan
     with pytest.raises(ValueError, match="task 'b': the additive form has 3 parameters"):
         fit_data_law(lame, share="nothing", **AT)
+
+
+def test_a_suite_is_one_surface_over_places_that_differ_by_task():
+    sigma, params = (a.ravel() for a in np.meshgrid([1.0, 2, 4, 8], [1e6, 3e6, 1e7, 3e7]))
+    width = np.repeat([256, 512, 1024, 2048], 4)
+    names = [f"{s:02.0f} {w:04d}" for s, w in zip(sigma, width, strict=True)]
+    scale = {"a": 1.0, "b": 3.0, "c": 20.0}
+    shape = 1e5 * (1 + (sigma / 0.5) ** -0.7 + (params / 2e6) ** -0.6)
+    size = {"a": 0.8, "b": 1.0, "c": 1.25}  # geometric mean 1
+    y = np.concatenate([factor * shape for factor in scale.values()])
+    at = np.concatenate([np.stack([sigma, params * size[t]], axis=1) for t in scale])
+    points: dict[str, Any] = {
+        "tasks": np.repeat(list(scale), 16), "groups": names * 3, "places": at
+    }  # fmt: skip
+    order = np.random.default_rng(0).permutation(48)
+    mixed = {name: np.asarray(value)[order] for name, value in points.items()}
+    mean, places = average_tasks(np.stack([y, 2 * y])[:, order], **mixed)
+    ranks = np.argsort(names)
+    np.testing.assert_allclose(mean, [3 * shape[ranks], 6 * shape[ranks]])
+    np.testing.assert_allclose(places, np.stack([sigma, params], axis=1)[ranks])
+    fit = fit_data_law(mean[0], sigma=places[:, 0], critic_params=places[:, 1])
+    assert fit.parameters["d_min"].value == pytest.approx(3e5, rel=1e-4)
+
+    unreached = y.copy()
+    unreached[5] = np.inf  # task a alone: its median must not move against the others'
+    mean, _ = average_tasks(unreached, **points)
+    lost = int(np.flatnonzero(ranks == 5)[0])
+    assert np.isnan(mean[lost])
+    np.testing.assert_allclose(np.delete(mean, lost), np.delete(3 * shape[ranks], lost))
+    with pytest.raises(ValueError, match="no group is reached by all tasks"):
+        average_tasks(np.where(points["tasks"] == "a", np.inf, y), **points)
+    with pytest.raises(ValueError, match="task a has several points in group 01 0256"):
+        average_tasks(y, **points | {"groups": ["01 0256"] * 2 + (names * 3)[2:]})

@@ -5,7 +5,9 @@ A case's right values are those of its README, or read here in another way (nump
 
 import csv
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +49,15 @@ def npz(path, arrays):
 def evaluations(path, steps, results):
     lengths = np.ones_like(results, int)
     return npz(path, {"timesteps": steps, "results": results, "ep_lengths": lengths})
+
+
+def sqlite(path, *statements):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(*([statement] if isinstance(statement, str) else statement))
+        database.commit()
+    return path
 
 
 def monitor(path, episodes, header='{"t_start": 100.0, "env_id": "Walker2d-v4"}'):
@@ -288,7 +299,30 @@ def example(name, folder):
         case "zip":
             return write(path.with_suffix(".zip"), "")
         case "csv":
-            return write(path.with_suffix(".csv"), "exp_name,env_name\n")
+            return write(path.with_suffix(".csv"), "exp_name,env_name,seed,metric,env_step,value\n")
+        case "table":
+            return write(path / "MINE.TSV", "task\tframe\treward\n")
+        case "parquet":
+            return write(path / "mine.parquet", "")
+        case "json":
+            return write(path / "mine.json", '{"xs": [1], "ys": [1.0]}')
+        case "arrays":
+            return npz(path / "mine.npz", {"returns": [1.0]})
+        case "wandb-chart":
+            return write(path / "chart.csv", '"Step","a - r","a - r__MIN","a - r__MAX"\n')
+        case "wandb-history":
+            return write(path / "history.csv", "_step,_runtime,global_step,r\n")
+        case "mlflow":
+            write(path / "0" / "run" / "metrics" / "r", "1 1.0 1\n")
+            return write(path / "0" / "run" / "meta.yaml", "").parent
+        case "trackio":
+            return sqlite(path / "p.db", "CREATE TABLE metrics (a)", "CREATE TABLE configs (a)")
+        case "optuna":
+            return sqlite(path / "s.db", "CREATE TABLE trial_intermediate_values (a)")
+        case "rllib":
+            return write(path / "progress.csv", "training_iteration,timesteps_total\n")
+        case "sb3-progress":
+            return write(path / "progress.csv", "time/total_timesteps,eval/mean_reward\n")
         case "tensorboard":
             return write(path / "a" / "events.out.tfevents.1.host", "").parent
         case "wandb":
@@ -330,7 +364,7 @@ def test_a_grammar_that_does_not_exist_is_refused():
 
 
 def test_an_unknown_source_is_refused_with_what_is_known(tmp_path):
-    known = "expected a .zip, a .csv, a folder of TensorBoard event files, wandb:ENTITY/PROJECT, "
+    known = "expected a source of one of the formats zip, tensorboard, parquet, table, .*, jaxrl"
     with pytest.raises(RunTableError, match=f"curves.xlsx: no such file; {known}"):
         find_importer("curves.xlsx")
     with pytest.raises(RunTableError, match=f"curves.xlsx: {known}"):

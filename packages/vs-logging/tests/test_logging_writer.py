@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import polars as pl
 import pytest
@@ -160,7 +161,7 @@ def test_missing_configuration_and_bad_rows(tmp_path):
 def sweep(root, n):
     for i in range(n):
         with RunWriter(root, CONFIG | {"batch_size": i + 1}, metadata={"cell": i}) as writer:
-            extra = {"critic_loss": 1.0} if i % 2 else {}
+            extra: Any = {"critic_loss": 1.0} if i % 2 else {}
             for step in range(5):
                 writer.write(seed=0, env_step=step, return_=float(i), **extra)
 
@@ -257,12 +258,15 @@ def test_the_optimal_return_of_the_metadata_is_a_column_and_no_part_of_the_id(tm
         RunWriter(tmp_path / "x", CONFIG, metadata={"optimal_return": "high"})
 
 
-def test_the_action_repeat_of_the_metadata_is_a_column(tmp_path):
-    with RunWriter(tmp_path, CONFIG, metadata={"action_repeat": 2}) as writer:
-        assert writer.run == run_id(CONFIG)
-        writer.write(seed=0, env_step=2, return_=1.0)
-        assert read_table(tmp_path)["action_repeat"].to_list() == [2]
-    assert read_table(tmp_path)["action_repeat"].to_list() == [2]
+def test_facts_of_the_metadata_are_columns(tmp_path):
+    facts = {"optimal_return": 700.0, "action_repeat": 2, "reset_every": 2_500_000}
+    with RunWriter(tmp_path, CONFIG, metadata=facts | {"device": "cpu"}) as writer:
+        writer.write(seed=0, env_step=1, return_=1.0)
+    (row,) = read_table(tmp_path).to_dicts()
+    assert {name: row[name] for name in facts} == facts
+    assert "device" not in row
+    with pytest.raises(RunTableError, match="column reset_every is 0; expected a positive integer"):
+        RunWriter(tmp_path / "x", CONFIG, metadata={"reset_every": 0})
 
 
 def test_folders_that_do_not_know_the_optimal_return_are_read_beside_those_that_do(tmp_path):
@@ -291,3 +295,12 @@ def test_hbench_is_humanoid_bench_in_every_table(tmp_path):
     assert read_metadata(tmp_path / "sweep")["benchmark"].item() == "humanoid_bench"
     assert benchmark_name("hbench") == "humanoid_bench"
     assert benchmark_name("dmc") == "dmc"
+
+
+def test_facts_and_success_become_columns(tmp_path):
+    with RunWriter(tmp_path, CONFIG, metadata={"action_repeat": 2}) as writer:
+        writer.write(seed=0, env_step=2, return_=1.0)
+        writer.write(seed=0, env_step=4, return_=9.0, stopped_on_success=True)
+    table = scan(tmp_path).collect()
+    assert table["action_repeat"].to_list() == [2, 2]
+    assert table["stopped_on_success"].to_list() == [None, True]

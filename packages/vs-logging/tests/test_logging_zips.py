@@ -35,7 +35,7 @@ def make_zip(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def test_qscaled_grammar_keeps_gaps_drops_padding_and_counts_copies(tmp_path):
+def test_qscaled_grammar_keeps_gaps_and_counts_copies(tmp_path):
     values = [[1000, 1.0, 1.0, 5.0], [2001, NAN, NAN, 6.0], [3000, 3.0, 3.0, NAN]]
     path = make_zip(tmp_path / "g.zip", {"gym_sweep/": b"", GYM: npy(values)})
     table, report = import_zip(path)
@@ -43,14 +43,14 @@ def test_qscaled_grammar_keeps_gaps_drops_padding_and_counts_copies(tmp_path):
     assert (row["algo"], row["benchmark"], row["env"]) == ("sac", "gym", "Ant-v4")
     assert (row["utd"], row["batch_size"], row["learning_rate"]) == (2.0, 128, 5e-05)
     assert row["critic_params"] is None
-    assert table["seed"].to_list() == [0, 0, 0, 1, 1, 1, 2, 2]
-    assert table["env_step"].to_list() == [1000, 2001, 3000, 1000, 2001, 3000, 1000, 2001]
-    expected = np.array([1, NAN, 3, 1, NAN, 3, 5, 6])
+    assert table["seed"].to_list() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert table["env_step"].to_list() == [1000, 2001, 3000] * 3
+    expected = np.array([1, NAN, 3, 1, NAN, 3, 5, 6, NAN])
     np.testing.assert_array_equal(table["return_"].to_numpy(), expected)
-    assert (report.grammar, report.runs, report.seeds, report.rows) == ("qscaled", 1, 3, 8)
+    assert (report.grammar, report.runs, report.seeds, report.rows) == ("qscaled", 1, 3, 9)
     assert report.duplicate_seeds == 1
     assert "1 seeds are exact copies" in str(report)
-    assert report.to_dict()["rows"] == 8
+    assert report.to_dict()["rows"] == 9
     assert import_zip(path, ImportOptions(grammar="zip")).table.equals(table, null_equal=True)
     other, _ = import_zip(path, ImportOptions(constants={"algo": "td3"}))
     assert other["algo"].unique().to_list() == ["td3"]

@@ -5,6 +5,7 @@ from vs_analyze.checks import Evaluation
 from vs_analyze.evaluate import evaluate, held_out_runs
 from vs_analyze.findings import Findings, find
 from vs_analyze.forecast import compare, forecast
+from vs_analyze.importing import read_curves
 from vs_analyze.laws_file import TaskLaws, read_laws
 from vs_analyze.recommend import Question, Recommendation, recommend
 from vs_analyze.runs import AnalysisError, Run, load_runs
@@ -30,6 +31,7 @@ __all__ = [
     "load_runs",
     "published",
     "published2",
+    "read_curves",
     "read_laws",
     "recommend",
 ]

@@ -7,15 +7,15 @@ bootstrap over seeds drives all of it: index k of every ``draws`` is the same re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import vs_laws as laws
 
+from vs_analyze.data_laws import data_laws
 from vs_analyze.hyperparameters import Hyperparameters, over_both, over_utd
 from vs_analyze.laws_file import TaskLaws
 from vs_analyze.levels import Levels, study_levels
-from vs_analyze.measure import Cell, measure, nearest_cells, only_cells
+from vs_analyze.measure import Cell, crossing_notes, measure, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run, check_runs, curve_notes, one_run_per_place
 from vs_analyze.settings import DEFAULT_DELTA, Settings, TaskFacts, task_facts
 from vs_analyze.study import BOTH, ONE, Axis, DataFit, Study, TaskStudy
@@ -89,128 +89,24 @@ def fit_cells(
     else:
         kept = [cell for cell in cells if cell.run.env in best.tasks]
         chosen = nearest_cells(kept, axes, best.target)
-    notes = [*curve_notes([cell.run for cell in (*cells, *fitted)]), *best.notes]
-    data_fits = data_laws(chosen, levels, settings, axes, notes)
+    measured = (*cells, *fitted)
+    notes = [
+        *curve_notes([c.run for c in measured]),
+        *crossing_notes(measured, levels),
+        *best.notes,
+    ]
+    data_fits, level_laws = data_laws(chosen, levels, settings, axes, notes)
     tasks = []
     for env, own in chosen.items():
         own_cells = tuple(cell for cell in cells if cell.run.env == env)
         found = _task(env, own, best, data_fits, settings, axes)
+        found = replace(found, level_law=level_laws.get(env), surface=best.surface)
         task = TaskStudy(found, own_cells, tuple(own), levels[env], *best.tasks[env])
         tasks.append(_along_budget(task, settings, notes))
     return Study(
         settings, axes, tuple(tasks), tuple(fitted), best.grids, best.shared, tuple(data_fits),
         tuple(notes),
     )  # fmt: skip
-
-
-def data_laws(
-    chosen: Mapping[str, Sequence[Cell]],
-    levels: Mapping[str, Levels],
-    settings: Settings,
-    axes: tuple[Axis, ...],
-    notes: list[str],
-) -> list[DataFit]:
-    """Return the data laws at every level, and add notes on what could not be fitted.
-
-    Over utd, tasks that reach a level at every σ share one shape by the papers' median normalisation;
-    a task that does not is fitted alone, over the σ at which it does. Over two axes every task is
-    fitted alone.
-
-    Raises:
-        AnalysisError: no level has a data law.
-    """
-    scales = _scales(chosen, settings)
-    found: list[DataFit] = []
-    for index in range(max(len(known) for known in levels.values())):
-        envs = [env for env in chosen if index < len(levels[env])]
-        for group in _groups(envs, chosen, index, axes):
-            level = levels[group[0]][index]
-            cells = [cell for env in group for cell in chosen[env]]
-            reached = [cell for cell in cells if np.isfinite(cell.data[index])]
-            if axes == ONE and len(reached) < len(cells):
-                lost = ", ".join(f"{c.utd:g}" for c in cells if not np.isfinite(c.data[index]))
-                notes.append(f"level {level:g}: {group[0]} does not reach it at utd {lost}")
-                cells = reached
-            try:
-                fit = _fit_level(cells, index, scales, settings, axes)
-            except ValueError as error:
-                notes.append(f"{', '.join(group)}, level {level:g}: no data law ({error})")
-                continue
-            found.append(DataFit(level, tuple(group), fit))
-    if not found:
-        raise AnalysisError(f"no level has a data law: {notes[-1]}")
-    if axes == BOTH:
-        notes += _censored_notes(chosen, levels)
-    return found
-
-
-def _groups(
-    envs: Sequence[str], chosen: Mapping[str, Sequence[Cell]], index: int, axes: tuple[Axis, ...]
-) -> list[list[str]]:
-    """Return the tasks that are fitted together at a level: those that reach it everywhere, over utd."""
-    if axes != ONE:
-        return [[env] for env in envs]
-    every = {cell.utd for cells in chosen.values() for cell in cells}
-    whole = [
-        env
-        for env in envs
-        if {cell.utd for cell in chosen[env] if np.isfinite(cell.data[index])} == every
-    ]
-    alone = [[env] for env in envs if env not in whole]
-    return [whole, *alone] if whole else alone
-
-
-def _scales(chosen: Mapping[str, Sequence[Cell]], settings: Settings) -> dict[str, float] | None:
-    """Return each task's median over σ and levels, where settings ask for it."""
-    if settings.median_over != "utd and levels":
-        return None
-    return {
-        env: float(
-            laws.sharing.task_medians(np.stack([cell.data for cell in cells]).reshape(1, -1))[0]
-        )
-        for env, cells in chosen.items()
-    }
-
-
-def _fit_level(
-    cells: Sequence[Cell],
-    index: int,
-    scales: Mapping[str, float] | None,
-    settings: Settings,
-    axes: tuple[Axis, ...],
-) -> laws.Fit:
-    if not cells:
-        raise ValueError("no run reaches the level")
-    places = np.array([cell.place(axes) for cell in cells])
-    envs = [cell.run.env for cell in cells]
-    sharing: dict[str, Any] = {}
-    if axes == ONE:
-        order = list(dict.fromkeys(envs))
-        medians = None if scales is None else [scales[env] for env in order]
-        sharing = {"tasks": envs, "share": "median", "scales": medians}
-    return laws.fit_data_law(
-        np.array([cell.data[index] for cell in cells]),
-        form=settings.form,
-        loss=settings.loss,
-        draws=np.stack([cell.draws[:, index] for cell in cells], axis=1),
-        **sharing,
-        **{axis: places[:, k] for k, axis in enumerate(axes)},
-    )
-
-
-def _censored_notes(
-    chosen: Mapping[str, Sequence[Cell]], levels: Mapping[str, Levels]
-) -> list[str]:
-    notes = []
-    for env, cells in chosen.items():
-        lost = int(sum(np.isinf(cell.data).sum() for cell in cells))
-        if lost:
-            notes.append(
-                f"{env}: {lost} of {len(cells) * len(levels[env])} (run, level) pairs are censored "
-                "and left out of their level's fit; runs cut or stopped early are among them, so this "
-                "is not a sign of slow learning alone"
-            )
-    return notes
 
 
 def _task(

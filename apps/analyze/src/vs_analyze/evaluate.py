@@ -1,7 +1,8 @@
 """Hold data out, fit on the rest, predict what was held out, compare with what was measured.
 
-Hold-outs: the ``largest`` or ``smallest`` utd, the largest ``budgets``, every place in turn
-(``each``), or given tables of runs. Predictors stand in one table by name. Over utd they are the law,
+Hold-outs: the ``largest`` or ``smallest`` utd or model size, the largest ``budgets``, every place in
+turn (``each``), all but the cheapest runs that make up a share of the compute (``compute``), or given
+tables of runs. Predictors stand in one table by name. Over utd they are the law,
 the value of the nearest run, a power law without an offset (for B and η one slope per task), and
 constant hyperparameters: B and η of the middle σ, for D_J and C_J the data law of runs that keep them.
 Where places are left out, they are all registered forms of the data law.
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import vs_isotonic as iso
 import vs_laws as laws
 from numpy.typing import NDArray
 from vs_laws import Estimate
@@ -20,26 +20,36 @@ from vs_laws import Estimate
 from vs_analyze.analysis import fit_cells
 from vs_analyze.checks import Check, Evaluation
 from vs_analyze.hyperparameters import Hyperparameter, optimum
-from vs_analyze.measure import Cell, nearest_cells, only_cells
+from vs_analyze.measure import Cell, measure_once, nearest_cells, only_cells
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.study import ONE, Study, TaskStudy
 
 type Floats = NDArray[np.float64]
-type HoldOut = Literal["largest", "smallest", "budgets", "each"]
+type HoldOut = Literal[
+    "largest", "smallest", "largest-params", "smallest-params", "budgets", "each", "compute"
+]
+
+LEVELS = "levels at once"
+"""Name of the law that is fitted to all levels at once."""
 
 SHARED = "additive, shared exponents"
 
 
 def evaluate(
-    study: Study, *, hold_out: HoldOut | None = None, baseline: Sequence[Run] = ()
+    study: Study,
+    *,
+    hold_out: HoldOut | None = None,
+    share: float = 0.1,
+    baseline: Sequence[Run] = (),
 ) -> Evaluation:
-    """Hold out the largest or smallest utd, the largest budgets, or each place in turn.
+    """Hold data out, fit on the rest, and predict what was held out.
 
     Levels that were chosen from the curves (none given) were chosen with the held-out in sight.
 
     Args:
         study: the analysis of all data; its measured curves are fitted again without the held-out.
         hold_out: what the fits do not see; by default the largest utd, over two axes each place.
+        share: of the compute of a task's runs that ``compute`` fits on, the cheapest first.
         baseline: over utd, runs at constant hyperparameters; by default the grid's cells there.
 
     Raises:
@@ -50,10 +60,10 @@ def evaluate(
         return _budgets(study)
     if chosen == "each":
         return _each(study)
-    if study.axes != ONE:
-        raise AnalysisError(
-            f"--hold-out {chosen} is for a study over utd alone; use each or budgets"
-        )
+    if study.axes != ONE or chosen == "compute":
+        return _without(study, chosen, share)
+    if chosen not in ("largest", "smallest"):
+        raise AnalysisError(f"--hold-out {chosen} is for a study over utd and model size")
     values = sorted({cell.utd for cell in (study.fitted or study.cells)})
     if len(values) < 4:
         raise AnalysisError(f"{len(values)} values of utd; holding one out needs at least four")
@@ -91,7 +101,7 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
     if "critic_params" in study.axes and any(run.critic_params is None for run in kept):
         raise AnalysisError("held-out runs: the table does not record critic_params")
     cells = {
-        env: [Cell(run, *_crossings(run, tasks[env])) for run in kept if run.env == env]
+        env: [measure_once(run, tasks[env].levels) for run in kept if run.env == env]
         for env in dict.fromkeys(run.env for run in kept)
     }
     seen = {(c.run.env, c.place(study.axes)) for task in study.tasks for c in task.chosen}
@@ -112,16 +122,13 @@ def held_out_runs(study: Study, runs: Sequence[Run]) -> Evaluation:
         predicted = {name: _solve(study, task, name, task.data.T)(**at) for name in laws.FORMS}
         if shared is not None:  # fields (J, tasks, 1)
             predicted[SHARED] = shared(**at)[: len(task.levels), place]
-        checks += _pairs(task, at, measured, predicted)
+        several = None
+        if task.laws.level_law is not None:
+            several = _predicted(task.laws.level_law, task, own)
+        checks += _pairs(task, at, measured, predicted, several, [c.run.batch_size for c in own])
     if not checks:
         raise AnalysisError("held-out runs: none reaches any level")
     return Evaluation("held-out runs", tuple(checks), tuple(notes), censored, paired=True)
-
-
-def _crossings(run: Run, task: TaskStudy) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    point = iso.mean_crossings(run.steps, run.returns, task.levels, stopped=run.stopped)
-    last = np.broadcast_to(point.last_step, point.step.shape)
-    return point.step, point.step[None], np.asarray(last, float), np.asarray(point.seeds)
 
 
 def _each(study: Study) -> Evaluation:
@@ -142,7 +149,9 @@ def _each(study: Study) -> Evaluation:
         }
         if together is not None:
             predicted[SHARED] = together[: len(data), pooled.task == place]
-        checks += _pairs(task, task.places, data, predicted)
+        several = _each_level_law(study, task)
+        sizes = [cell.run.batch_size for cell in task.chosen]
+        checks += _pairs(task, task.places, data, predicted, several, sizes)
     return Evaluation("leave one out", tuple(checks), (), censored, paired=True)
 
 
@@ -151,19 +160,120 @@ def _without_each(data: Floats) -> Floats:
     return np.where(np.eye(data.shape[1], dtype=bool), np.nan, data[:, None, :])
 
 
+def _without(study: Study, hold_out: HoldOut, share: float) -> Evaluation:
+    """Predict each task's held-out runs from the others, by every form of the data law."""
+    checks, censored, notes = [], 0, []
+    for task in study.tasks:
+        held = _held(task, hold_out, share)
+        kept = int((~held).sum())
+        if kept < 3:
+            notes.append(f"{task.env}: {kept} runs are left to fit; three are needed")
+            continue
+        notes.append(f"{task.env}: {kept} of {held.size} runs fitted")
+        data = task.data.T  # (J, n)
+        censored += int(np.isinf(data[:, held]).sum())
+        at = {axis: values[held] for axis, values in task.places.items()}
+        out = [cell for cell, left in zip(task.chosen, held, strict=True) if left]
+        known = np.where(held, np.nan, data)
+        predicted = {name: _solve(study, task, name, known)(**at) for name in laws.FORMS}
+        several = None
+        if task.laws.level_law is not None:
+            try:
+                law = laws.fit_level_law(task.laws.level_law.measured.without(held))
+                several = _predicted(law, task, out)
+            except ValueError as error:
+                notes.append(f"{task.env}: {error}")
+        sizes = [cell.run.batch_size for cell in out]
+        checks += _pairs(task, at, data[:, held], predicted, several, sizes)
+    if not checks:
+        raise AnalysisError(f"--hold-out {hold_out}: nothing to compare ({'; '.join(notes)})")
+    name = f"compute (fitted on {share:.0%} of it)" if hold_out == "compute" else hold_out
+    return Evaluation(name, tuple(checks), tuple(notes), censored, paired=True)
+
+
+def _held(task: TaskStudy, hold_out: HoldOut, share: float) -> NDArray[np.bool_]:
+    """Return the runs of a task that are held out, (n,)."""
+    if hold_out == "compute":
+        spent = np.array([
+            _per_step(task, cell.run.batch_size, cell.utd, cell.params) * cell.run.steps[-1]
+            for cell in task.chosen
+        ])  # fmt: skip
+        order = np.argsort(spent, kind="stable")
+        held = np.ones(spent.size, bool)
+        held[order[np.cumsum(spent[order]) <= share * spent.sum()]] = False
+        return held
+    axis = "critic_params" if hold_out.endswith("params") else "sigma"
+    size = task.places[axis]
+    if axis == "critic_params" and all(cell.run.critic_width for cell in task.chosen):
+        size = np.array([cell.run.critic_width for cell in task.chosen], float)
+    return size == (size.max() if hold_out.startswith("largest") else size.min())
+
+
+type Predicted = tuple[Floats, Floats]
+"""D and the standard deviation of log D, both (J, n)."""
+
+
+def _predicted(law: laws.LevelLaw, task: TaskStudy, cells: Sequence[Cell]) -> Predicted:
+    """Return what a law says of n runs, with their seeds and evaluations, at every level of the task."""
+    rows = np.array([cell.place(law.axes) for cell in cells])
+    levels = np.asarray(task.levels, float)[:, None]
+    places: dict[str, Any] = {axis: rows[None, :, k] for k, axis in enumerate(law.axes)}
+    found = law.predict(
+        level=levels, seeds=np.array([[cell.distinct for cell in cells]]),
+        spacing=np.array([[cell.usual_spacing for cell in cells]]), **places,
+    )  # fmt: skip
+    return found.value, found.log_sd
+
+
+def _each_level_law(study: Study, task: TaskStudy) -> Predicted | None:
+    """Return what the law of all levels says of each run from the others; None where it is not fitted."""
+    law = task.laws.level_law
+    if law is None:
+        return None
+    parts = []
+    for run in range(len(task.chosen)):
+        held = np.arange(len(task.chosen)) == run
+        try:
+            rest = laws.fit_level_law(law.measured.without(held))
+            parts.append(_predicted(rest, task, task.chosen[run : run + 1]))
+        except ValueError:
+            blank = np.full((len(task.levels), 1), np.nan)
+            parts.append((blank, blank))
+    value, spread = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    return value, spread
+
+
 def _pairs(
-    task: TaskStudy, at: Mapping[str, Floats], measured: Floats, predicted: Mapping[str, Floats]
+    task: TaskStudy,
+    at: Mapping[str, Floats],
+    measured: Floats,
+    predicted: Mapping[str, Floats],
+    several: Predicted | None,
+    batch_sizes: Sequence[float],
 ) -> list[Check]:
     """Return checks from arrays (J, n); censored measurements have none."""
     names = sorted(predicted, key=lambda name: name == "nearest")
-    return [
-        Check(
-            task.env, "data", {axis: float(values[i]) for axis, values in at.items()},
-            task.levels[j], j == len(task.levels) - 1, Estimate(float(measured[j, i])),
-            {name: Estimate(float(predicted[name][j, i])) for name in names},
-        )
-        for j, i in np.argwhere(np.isfinite(measured)).tolist()
-    ]  # fmt: skip
+    params = at.get("critic_params", np.full(measured.shape[1], np.nan))
+    price = [
+        _per_step(task, size, float(sigma), float(n)) + task.laws.delta
+        for size, sigma, n in zip(batch_sizes, at["sigma"], params, strict=True)
+    ]
+    checks = []
+    for j, i in np.argwhere(np.isfinite(measured)).tolist():
+        ours, spread = {}, {}
+        if several is not None:
+            value, sd = float(several[0][j, i]), float(several[1][j, i])
+            ours[LEVELS] = laws.Prediction(value, sd, sd, False, "run", 0.0).estimate()
+            spread[LEVELS] = sd
+        ours |= {name: Estimate(float(predicted[name][j, i])) for name in names}
+        checks.append(
+            Check(
+                task.env, "data", {axis: float(values[i]) for axis, values in at.items()},
+                task.levels[j], j == len(task.levels) - 1, Estimate(float(measured[j, i])), ours,
+                spread, price[i],
+            )
+        )  # fmt: skip
+    return checks
 
 
 def _solve(study: Study, task: TaskStudy, form: str, data: Floats) -> laws.Law:
@@ -274,43 +384,50 @@ def _data(rest: Study, study: Study, baseline: Sequence[Run], held: float) -> li
     constant = _constant_data(rest, baseline, held)
     checks = []
     for env, (cell,) in truth.items():
-        task = tasks[env]
+        task, place, seeds = tasks[env], {"sigma": held}, cell.run.returns.shape[1]
         for index, level in enumerate(task.levels):
             if level not in task.laws.levels or not np.isfinite(cell.data[index]):
                 continue
             values = _baselines(task.places["sigma"], task.data[:, index], held)
             if env in constant and np.isfinite(constant[env][index]):
                 values["constant"] = float(constant[env][index])
-            data = {"law": task.laws.level(level).predict(sigma=held)}
+            data = {"law": task.laws.steps(level, place, seeds=seeds)}
             data |= {name: Estimate(value) for name, value in values.items()}
-            top = level == task.levels[-1]
-            measured, place = cell.at(index), {"sigma": held}
-            checks.append(Check(env, "data", place, level, top, measured, data))
+            top, measured = level == task.levels[-1], cell.at(index)
             flops = measured.times(_per_step(task, cell.run.batch_size, held))
-            checks.append(
-                Check(env, "compute", place, level, top, flops, _compute(task, level, values, held))
-            )
+            compute = _compute(task, level, values, held, seeds)
+            for name, value, found in (("data", measured, data), ("compute", flops, compute)):
+                sd = {"law": _log_sd(task, found["law"])}
+                checks.append(Check(env, name, place, level, top, value, found, sd))
     return checks
 
 
-def _per_step(task: TaskStudy, batch_size: float, utd: float) -> float:
+def _per_step(
+    task: TaskStudy, batch_size: float, utd: float, params: float = float("nan")
+) -> float:
+    """Return FLOPs per env step of a run; N where it is no axis is the task's."""
+    exact = task.laws.critic_params
     return float(
         laws.flops_per_step(
-            sigma=utd, critic_params=float(task.laws.critic_params or np.nan), batch_size=batch_size,
-            actor_params=task.laws.actor_params, passive_params=task.laws.passive_params,
-            action_repeat=task.laws.action_repeat,
+            sigma=utd, critic_params=params if exact is None else float(exact),
+            batch_size=batch_size, actor_params=task.laws.actor_params,
+            passive_params=task.laws.passive_params, action_repeat=task.laws.action_repeat,
         )
     )  # fmt: skip
 
 
+def _log_sd(task: TaskStudy, law: Estimate) -> float:
+    """Return the standard deviation of the logarithm behind an estimate of `TaskLaws.steps`."""
+    if task.laws.level_law is not None:
+        return float(law.std_error / law.value)
+    return float(laws.scoring.log_sd(law.low, law.high))
+
+
 def _compute(
-    task: TaskStudy, level: float, data: Mapping[str, float], held: float
+    task: TaskStudy, level: float, data: Mapping[str, float], held: float, seeds: int
 ) -> dict[str, Estimate]:
     """Return FLOPs to the level by predictor, each with its own batch size."""
-    cost = task.laws.cost([level])
-    value = float(np.squeeze(cost(sigma=held)))
-    drawn = cost.draws
-    law = Estimate(value) if drawn is None else Estimate.from_draws(value, drawn(sigma=held))
+    law = task.laws.spend(level, {"sigma": held}, seeds=seeds)
     batch: Hyperparameter = task.batch_size
     sizes = {**_baselines(batch.places[:, 0], batch.values, held), "constant": batch.baseline}
     return {"law": law} | {
@@ -337,7 +454,7 @@ def _constant_data(rest: Study, baseline: Sequence[Run], held: float) -> dict[st
         sigma = np.array([run.utd for run in own])
         if np.unique(sigma).size < 3:
             continue
-        data = np.stack([_crossings(run, task)[0] for run in own], axis=1)
+        data = np.stack([measure_once(run, task.levels).data for run in own], axis=1)
         law, _ = laws.solve_data_laws(data, loss=rest.settings.loss, sigma=sigma)
         found[task.env] = law(sigma=held)[:, 0]
     return found

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import vs_isotonic as iso
 import vs_laws as laws
 import vs_plots as plots
 from matplotlib.figure import Figure
@@ -214,8 +213,7 @@ def _curves(task: TaskStudy) -> plots.CurvePanel:
     shown = sorted({0, len(task.levels) // 2, len(task.levels) - 1})
     curves = []
     for cell in task.chosen:
-        run, mean = cell.run, cell.run.mean()
-        fit = iso.isotonic_regression(mean)
+        run, mean, fit = cell.run, cell.run.mean(), cell.run.fit()
         thin = np.unique(np.linspace(0, len(run.steps) - 1, DRAWN).astype(int))
         curves.append(
             plots.Curve(

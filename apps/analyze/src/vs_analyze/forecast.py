@@ -37,7 +37,7 @@ class LevelForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One task at a place that was not run; intervals are percentiles over the study's bootstraps.
+    """One task at a place that was not run.
 
     Attributes:
         place: by axis of the laws.
@@ -47,6 +47,7 @@ class Forecast:
         learning_rate: η* there; None where no law of it was fitted.
         levels: D_J at every level with a law.
         unsupported: name, verdict and reason of every law that the data do not support.
+        interval: what the intervals of the levels are intervals of.
     """
 
     env: str
@@ -57,6 +58,52 @@ class Forecast:
     learning_rate: Estimate | None
     levels: tuple[LevelForecast, ...]
     unsupported: tuple[tuple[str, str, str], ...]
+    interval: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        rate = self.learning_rate
+        return {
+            **vars(self),
+            "place": dict(self.place),
+            "batch_size": self.batch_size.to_dict(),
+            "learning_rate": None if rate is None else rate.to_dict(),
+            "levels": [{**vars(entry), "data": entry.data.to_dict()} for entry in self.levels],
+            "unsupported": [list(entry) for entry in self.unsupported],
+        }
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Forecast":
+        """Bring back a forecast from its `to_dict`."""
+        parts: dict[str, Any] = dict(entry)
+        rate, params = entry["learning_rate"], entry["critic_params"]
+        parts |= {
+            "critic_params": float("nan") if params is None else float(params),
+            "batch_size": Estimate.from_dict(entry["batch_size"]),
+            "learning_rate": None if rate is None else Estimate.from_dict(rate),
+            "levels": tuple(
+                LevelForecast(
+                    float(one["level"]), Estimate.from_dict(one["data"]), one["verdict"],
+                    one["reason"],
+                )
+                for one in entry["levels"]
+            ),
+            "unsupported": tuple(tuple(one) for one in entry["unsupported"]),
+        }  # fmt: skip
+        return cls(**parts)
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name} {value:g}" for name, value in self.place.items())
+        lines = [f"{self.env} at {where}  ({self.interval})"]
+        lines.append(f"  {'batch size':<14} {self.batch_size.value:>10.4g}")
+        if self.learning_rate is not None:
+            lines.append(f"  {'learning rate':<14} {self.learning_rate.value:>10.4g}")
+        lines += [
+            f"  level {entry.level:<8g} {entry.data.value:>10.4g}  "
+            f"[{entry.data.low:.4g}, {entry.data.high:.4g}]  env steps"
+            for entry in self.levels
+        ]
+        return "\n".join(lines)
 
     @property
     def utd(self) -> float:
@@ -64,13 +111,16 @@ class Forecast:
         return self.place["sigma"]
 
 
-def forecast(task: TaskLaws, utd: float, critic_params: float | None = None) -> Forecast:
+def forecast(
+    task: TaskLaws, utd: float, critic_params: float | None = None, *, seeds: float | None = None
+) -> Forecast:
     """Predict hyperparameters and data of one task.
 
     Args:
         task: its laws.
         utd: σ.
         critic_params: N, for laws over it.
+        seeds: of the run; by default as many as the fitted runs have.
 
     Raises:
         AnalysisError: a coordinate is missing or not positive.
@@ -88,12 +138,15 @@ def forecast(task: TaskLaws, utd: float, critic_params: float | None = None) -> 
         batch_size=task.batch_size.predict(**place),
         learning_rate=None if task.learning_rate is None else task.learning_rate.predict(**place),
         levels=tuple(
-            LevelForecast(level, fit.predict(**place), str(fit.verdict), fit.reason)
+            LevelForecast(
+                level, task.steps(level, place, seeds=seeds), str(fit.verdict), fit.reason
+            )
             for level, fit in task.levels.items()
         ),
         unsupported=tuple(
             (name, str(fit.verdict), fit.reason) for name, fit in named if not fit.supported
         ),
+        interval=task.interval,
     )
 
 

@@ -53,12 +53,14 @@ class Hyperparameters:
         shared: by name, the fits that tasks share.
         grids: the grids at the hyperparameter level.
         notes: remarks on what was not possible.
+        surface: what the laws over utd come from where they are no argmins; None otherwise.
     """
 
     tasks: Mapping[str, tuple[Hyperparameter, Hyperparameter | None]]
     shared: Mapping[Name, laws.Fit]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+    surface: laws.Hyperparameters | None = None
 
     def target(self, env: str, place: Place) -> tuple[float, float]:
         """Return the batch size and the learning rate to prefer at a place."""
@@ -77,6 +79,10 @@ def over_utd(
     cells: Sequence[Cell], levels: Mapping[str, Levels], settings: Settings
 ) -> Hyperparameters:
     """Return B*(σ) and η*(σ): one exponent for all tasks, an intercept for each (arXiv:2502.04327 §4.2).
+
+    They are laws through the grids' argmins (``settings.estimator == "each"``, as published), or those
+    of one surface over σ, B and η, which all cells of all tasks speak for, at the upper half of the
+    levels up to that of the hyperparameters: what is best for a low level is not what is wanted.
 
     Raises:
         AnalysisError: no run reaches the level, or no task at two values of utd.
@@ -111,9 +117,18 @@ def over_utd(
     shared: dict[Name, laws.Fit] = {}
     found: dict[str, list[Hyperparameter]] = {env: [] for env in envs}
     kinds: tuple[Name, Name] = ("batch_size", "learning_rate")
+    notes: list[str] = []
+    surface = None
+    if settings.estimator == "levels":
+        own = [cell for cell in cells if cell.run.env in envs]
+        surface = _surface(own, at, (index + 1) // 2, index + 1, settings, notes)
     for name in kinds:
         points = [getattr(best, name) for _, best in kept]
-        shared[name] = laws.grid.fit_hyperparameter_law(sigma, points, tasks=names)
+        of_surface = None if surface is None else surface.fits.get(name)
+        source = "one surface over utd, batch size and learning rate"
+        if of_surface is None:
+            source = f"the grid's optima at level {at[index]:g}"
+        shared[name] = of_surface or laws.grid.fit_hyperparameter_law(sigma, points, tasks=names)
         for env in envs:
             own = [i for i, other in enumerate(names) if other == env]
             found[env].append(
@@ -124,11 +139,41 @@ def over_utd(
                     tuple(points[i].estimate for i in own),
                     tuple("; ".join(points[i].notes[1:]) for i in own),
                     float(getattr(baselines[env], name)),
-                    f"the grid's optima at level {at[index]:g}",
+                    source,
                 )
             )
     tasks = {env: (pair[0], pair[1]) for env, pair in found.items()}
-    return Hyperparameters(tasks, shared, tuple(tables), ())
+    return Hyperparameters(tasks, shared, tuple(tables), tuple(notes), surface)
+
+
+def _surface(
+    cells: Sequence[Cell],
+    levels: Levels,
+    first: int,
+    end: int,
+    settings: Settings,
+    notes: list[str],
+) -> laws.Hyperparameters | None:
+    """Return the surface over utd, B and η at some levels; None, with a note, where they do not vary."""
+    try:
+        found = laws.fit_hyperparameters(
+            np.stack([cell.data[first:end] for cell in cells]),
+            tasks=[cell.run.env for cell in cells],
+            sigma=[cell.utd for cell in cells],
+            batch_size=[float(cell.run.batch_size) for cell in cells],
+            learning_rate=[cell.run.learning_rate for cell in cells],
+            seeds=[cell.distinct for cell in cells],
+            spacing=[cell.usual_spacing for cell in cells],
+            draws=np.stack([cell.draws[:, first:end] for cell in cells], axis=1),
+            last_steps=np.stack([cell.last_step[first:end] for cell in cells]),
+            levels=levels[first:end],
+            rng=np.random.default_rng(settings.seed),
+        )
+    except ValueError as error:
+        notes.append(f"B* and eta* are those of the grid's argmins: {error}")
+        return None
+    notes += found.notes
+    return found
 
 
 def over_both(

@@ -1,11 +1,11 @@
 """``laws.json``: the fitted laws of one analysis, written once and read by ``recommend``.
 
-Schema ``value-scaling/laws``, version 3. Top level: ``schema``, ``version``, ``axes``, ``versions``
+Schema ``value-scaling/laws``, version 4. Top level: ``schema``, ``version``, ``axes``, ``versions``
 (packages), ``sources`` (tables read), ``settings``, ``notes``, ``tasks`` and ``fits``. ``tasks`` holds
 what predicts, by env: every law as a `vs_laws.Fit` with its K bootstraps (same index = same resample in
 every law). ``fits`` holds what else was fitted, for reading. Numbers that are not finite are written as
-``"inf"``, ``"-inf"`` or ``null`` (unknown). Versions 1 (laws over utd) and 2 (over utd and model size)
-are read too.
+``"inf"``, ``"-inf"`` or ``null`` (unknown). Versions 1 (laws over utd), 2 (over utd and model size)
+and 3 (no ``level_law``) are read too.
 """
 
 import json
@@ -20,7 +20,7 @@ import vs_laws as laws
 from vs_analyze.runs import AnalysisError
 
 SCHEMA = "value-scaling/laws"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,9 @@ class TaskLaws:
         learning_rate: η* over σ; None where it was not fitted.
         learning_rates: of the runs behind the laws.
         levels: D_J by level.
+        level_law: the law that ``levels`` are levels of, with what it misses: it predicts runs at any
+            level; None where every level was fitted alone.
+        surface: what B* and η* come from, for tolerance bands and regret; None without one.
         depth: the critic depth that was run most; None where the table did not say.
         widths: (N, critic width) pairs of that depth.
         actor_params: counted in FLOPs, as ``passive_params``.
@@ -60,6 +63,8 @@ class TaskLaws:
     passive_params: int = 0
     action_repeat: int = 1
     growth: str = ""
+    level_law: laws.LevelLaw | None = None
+    surface: laws.Hyperparameters | None = None
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -67,12 +72,66 @@ class TaskLaws:
         return tuple(self.ranges)
 
     def level(self, level: float) -> laws.Fit:
-        """Return the law at one level; an AnalysisError names the levels there are."""
+        """Return the law at one level.
+
+        Raises:
+            AnalysisError: levels were fitted one by one, and this is not among them.
+        """
         for known, fit in self.levels.items():
             if np.isclose(known, level):
                 return fit
+        if self.level_law is not None:
+            count = max(fit.bootstraps for fit in self.levels.values())
+            draws = self.level_law.sample(count, np.random.default_rng(0)) if count else None
+            return laws.level_fits(self.level_law, [level], draws)[level]
         known = ", ".join(f"{entry:g}" for entry in self.levels)
         raise AnalysisError(f"{self.env}: no law at level {level:g}; the fitted levels are {known}")
+
+    def steps(
+        self, level: float, place: Mapping[str, Any], *, seeds: float | None = None
+    ) -> laws.Estimate:
+        """Return the env steps to a level at a place: what is predicted of a run there.
+
+        With a `level_law`, the 90 % interval of a new run of that many seeds (by default as many as the
+        fitted runs have), and ``std_error`` that of log D times the value; else the law at the level
+        with its 95 % interval.
+        """
+        if self.level_law is not None:
+            return self.level_law.predict(level=level, seeds=seeds, **place).estimate()
+        return self.level(level).predict(**place)
+
+    def spend(
+        self,
+        level: float,
+        place: Mapping[str, Any],
+        *,
+        delta: float = 0.0,
+        seeds: float | None = None,
+    ) -> laws.Estimate:
+        """Return C + δ·D to a level at a place: `steps` times the price of one, both uncertain."""
+        cost = self.cost([level])
+        if self.level_law is None:
+            value = float(np.squeeze(cost(**place) + delta * cost.steps(**place)))
+            if cost.draws is None:
+                return laws.Estimate(value)
+            drawn = cost.draws(**place) + delta * cost.draws.steps(**place)
+            return laws.Estimate.from_draws(value, np.ravel(drawn))
+
+        def price(of: laws.Cost) -> Any:
+            return np.ravel(of(**place) / of.steps(**place) + delta)
+
+        step, data = float(price(cost)[0]), self.steps(level, place, seeds=seeds)
+        spread = 0.0 if cost.draws is None else float(np.nanvar(np.log(price(cost.draws) / step)))
+        error = float(np.hypot(data.std_error / data.value, np.sqrt(spread)))
+        return laws.Prediction(data.value * step, error, error, False, "run", 0.0).estimate()
+
+    @property
+    def interval(self) -> str:
+        """What an interval of `steps` is an interval of, in words."""
+        if self.level_law is None:
+            return "95 % interval of the law"
+        count = float(np.median(self.level_law.measured.seeds))
+        return f"90 % interval of a new run of {count:g} seed{'s' * (count != 1)}"
 
     def cost(self, levels: Sequence[float] | None = None) -> laws.Cost:
         """Return C_J of some levels (default: all), with its bootstrap."""
@@ -116,12 +175,18 @@ class TaskLaws:
             "levels": [
                 {"level": level, "data": fit.to_dict()} for level, fit in self.levels.items()
             ],
+            "level_law": None if self.level_law is None else self.level_law.to_dict(),
+            "surface": None if self.surface is None else self.surface.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "TaskLaws":
         """Bring back a task from its `to_dict`."""
-        parts: dict[str, Any] = {f.name: entry[f.name] for f in fields(cls)}
+        optional = ("level_law", "surface")  # not in version 3
+        parts: dict[str, Any] = {
+            f.name: entry[f.name] for f in fields(cls) if f.name not in optional
+        }
+        law, surface = (entry.get(name) for name in optional)
         rate = entry["learning_rate"]
         parts |= {
             "optimal_return": _number(entry["optimal_return"]),
@@ -131,6 +196,8 @@ class TaskLaws:
             "learning_rates": tuple(float(value) for value in entry["learning_rates"]),
             "levels": {float(e["level"]): laws.Fit.from_dict(e["data"]) for e in entry["levels"]},
             "widths": tuple((float(n), float(w)) for n, w in entry["widths"]),
+            "level_law": None if law is None else laws.LevelLaw.from_dict(law),
+            "surface": None if surface is None else laws.Hyperparameters.from_dict(surface),
         }
         return cls(**parts)
 
@@ -171,7 +238,7 @@ def read_laws(path: Path) -> dict[str, TaskLaws]:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise AnalysisError(f'{path}: not a laws.json (expected "schema": "{SCHEMA}")')
     version = document.get("version")
-    readers = {1: _version_1, 2: _version_2, VERSION: TaskLaws.from_dict}
+    readers = {1: _version_1, 2: _version_2, 3: TaskLaws.from_dict, VERSION: TaskLaws.from_dict}
     if version not in readers:
         raise AnalysisError(
             f"{path}: laws.json version {version}, this program reads "

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import vs_isotonic as iso
 
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.settings import LEVELS_PER_TASK, Settings
@@ -48,8 +47,7 @@ def reachable_levels(runs: Sequence[Run]) -> Levels:
     """
     finals: dict[tuple[str, float], list[float]] = {}
     for run in runs:
-        fit = iso.isotonic_regression(run.mean())
-        finals.setdefault((run.env, run.utd), []).append(float(fit[-1]))
+        finals.setdefault((run.env, run.utd), []).append(float(np.nan_to_num(run.fit()[-1])))
     medians = {key: float(np.median(values)) for key, values in finals.items()}
     (env, utd), worst = min(medians.items(), key=lambda item: item[1])
     if worst < _LEAST:
@@ -67,11 +65,12 @@ def automatic_range(env: str, runs: Sequence[Run]) -> tuple[float, float]:
 
     The thresholds of arXiv:2508.14881 end there too: at the final isotonic return of the worst run.
     Runs that end before the longest of the task were cut, often because they did well, and do not
-    count as worst.
+    count as worst; nor do runs without any number.
     """
-    longest = max(run.steps[-1] for run in runs)
-    whole = [run for run in runs if run.steps[-1] == longest]
-    ends = [float(np.nanmax(iso.isotonic_regression(run.mean()))) for run in whole]
+    known = [run for run in runs if run.evaluated] or runs
+    longest = max(run.steps[-1] for run in known)
+    whole = [run for run in known if run.steps[-1] == longest]
+    ends = [float(np.nan_to_num(run.fit()).max()) for run in whole]
     worst = int(np.argmin(ends))
     if ends[worst] < _LEAST:
         raise AnalysisError(

@@ -1,7 +1,7 @@
 """From learning curves to D_J: the env steps to each level, with their bootstrap."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import vs_isotonic as iso
@@ -16,6 +16,9 @@ type Place = tuple[float, ...]
 type Target = Callable[[str, Place], tuple[float, float]]
 """(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
 
+BAGGED = 0.8
+"""A level has a bagged crossing if a larger share of the bootstraps than this reaches it."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -26,14 +29,44 @@ class Cell:
         draws: the same for K bootstraps over seeds, shape (K, J).
         last_step: env step that a censored entry is censored at, shape (J,); it depends on the level
             where seeds stopped on success.
-        seeds: number of seeds in the mean at the crossing (at ``last_step`` where censored), (J,).
+        spacing: env steps from the evaluation before the crossing to it, (J,), NaN where censored:
+            the level was reached somewhere in between.
+        seeds: number of seeds that speak in the mean at the crossing (at ``last_step`` where
+            censored), (J,): those that failed below the level are in the mean, but not counted.
     """
 
     run: Run
     data: Floats
     draws: Floats
     last_step: Floats
+    spacing: Floats
     seeds: NDArray[np.int64]
+
+    @property
+    def begun(self) -> int:
+        """Number of seeds in the table."""
+        return self.run.begun
+
+    @property
+    def distinct(self) -> int:
+        """Number of seeds that are no exact copy of another."""
+        return self.run.begun - self.run.duplicates
+
+    @property
+    def usual_spacing(self) -> float:
+        """Env steps between evaluations: the median over the crossings, without any over the curve."""
+        known = self.spacing[np.isfinite(self.spacing)]
+        return float(np.median(known if known.size else np.diff(self.run.steps)))
+
+    @property
+    def bagged(self) -> Floats:
+        """Geometric mean of the draws that reach a level, (J,); NaN if not more than 80 % do."""
+        reached = np.isfinite(self.draws)
+        logs = np.log(np.where(reached, self.draws, 1.0)).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(
+                reached.mean(axis=0) > BAGGED, np.exp(logs / reached.sum(axis=0)), np.nan
+            )
 
     @property
     def utd(self) -> float:
@@ -68,13 +101,36 @@ def measure(
     cells = []
     for run, stream in zip(runs, rng.spawn(len(runs)), strict=True):
         wanted = np.asarray(levels[run.env], float)
-        point = iso.mean_crossings(run.steps, run.returns, wanted, stopped=run.stopped)
         boot = iso.bootstrap_crossings(
-            run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped
-        )
-        last = np.broadcast_to(point.last_step, wanted.shape).copy()
-        cells.append(Cell(run, point.step, boot.step, last, np.asarray(point.seeds)))
+            run.steps, run.returns, wanted, bootstraps=bootstraps, rng=stream, stopped=run.stopped,
+            failed=run.failed, resets=run.resets,
+        )  # fmt: skip
+        cells.append(replace(measure_once(run, wanted), draws=boot.step))
     return cells
+
+
+def measure_once(run: Run, levels: Sequence[float] | Floats) -> Cell:
+    """Return the crossings of one run without a bootstrap: its one draw is the measured crossing."""
+    point = run.crossings(levels)
+    seeds = np.asarray(point.seeds)
+    return Cell(run, point.step, point.step[None], point.last_step, point.spacing, seeds)
+
+
+def crossing_notes(cells: Sequence[Cell], levels: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return a remark on crossings at which fewer than half of the seeds speak."""
+    few = [
+        (int(cell.seeds[j]), cell.run.returns.shape[1], f"{cell.run.label}, level {level:g}")
+        for cell in cells
+        for j, level in enumerate(levels[cell.run.env])
+        if np.isfinite(cell.data[j]) and 2 * cell.seeds[j] < cell.run.returns.shape[1]
+    ]
+    if not few:
+        return []
+    seeds, count, where = min(few)
+    return [
+        f"{len(few)} crossings rest on fewer than half of their run's seeds, the others having ended "
+        f"below the level: on {seeds} of {count} at {where}"
+    ]
 
 
 def by_place(cells: Sequence[Cell], axes: Sequence[str]) -> dict[tuple[str, Place], list[Cell]]:
@@ -122,19 +178,28 @@ def grid(env: str, place: Place, cells: Sequence[Cell], level: int) -> Grid:
 
 
 def only_cells(cells: Sequence[Cell], axes: Sequence[str]) -> dict[str, list[Cell]]:
-    """Return cells by env, sorted by place; every (env, place) must have been run at one configuration.
+    """Return cells by env, sorted by place: the only one of each (env, place), or the middle one.
+
+    Paper 1 ran several configurations around B* and η* at each (task, σ) of its DeepMind Control
+    suite. The one at (B*, η*) is the one whose batch size and learning rate are both the median.
 
     Raises:
-        AnalysisError: an (env, place) has several configurations.
+        AnalysisError: an (env, place) has several configurations, and none or several in the middle.
     """
     found: dict[str, list[Cell]] = {}
     for (env, _), here in by_place(cells, axes).items():
-        if len(here) > 1:
+        batch, rate = (
+            np.median([getattr(cell.run, name) for cell in here])
+            for name in ("batch_size", "learning_rate")
+        )
+        middle = [c for c in here if (c.run.batch_size, c.run.learning_rate) == (batch, rate)]
+        if len(middle) != 1:
             raise AnalysisError(
-                f"fitted runs: {env} has several configurations at utd {here[0].utd:g}; "
-                "expected one per task and utd (give a grid as the table itself)"
+                f"fitted runs: {env} has several configurations at utd {here[0].utd:g}; expected one "
+                "per task and utd, or several around one that has their median batch size and "
+                "learning rate (give a grid as the table itself)"
             )
-        found.setdefault(env, []).append(here[0])
+        found.setdefault(env, []).append(middle[0])
     return found
 
 

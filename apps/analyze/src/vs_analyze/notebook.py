@@ -12,8 +12,9 @@ import vs_logging as vslog
 
 from vs_analyze import tables
 from vs_analyze.analysis import analyze
+from vs_analyze.importing import to_polars
 from vs_analyze.recommend import Question, Recommendation, recommend
-from vs_analyze.runs import AnalysisError, load_runs
+from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings
 from vs_analyze.study import Axis, Study, TaskStudy
 
@@ -38,14 +39,7 @@ def read_table(table: Any, *, source: str = "table") -> pl.DataFrame:
     """
     if isinstance(table, (str, Path)):
         return vslog.scan([Path(table)]).collect()
-    if isinstance(table, pl.LazyFrame):
-        table = table.collect()
-    if not isinstance(table, pl.DataFrame):
-        if not hasattr(table, "columns") or not hasattr(table, "to_dict"):
-            raise AnalysisError(
-                f"{source}: expected a path, or a polars or pandas DataFrame, got {type(table).__name__}"
-            )
-        table = pl.DataFrame({str(name): table[name].to_list() for name in table.columns})
+    table = to_polars(table, source=source)
     missing = {k: v for k, v in _DEFAULTS.items() if k not in table.columns}
     frame = table.with_columns(pl.lit(value).alias(name) for name, value in missing.items())
     known = {**vslog.SCHEMA, **vslog.OPTIONAL_SCHEMA}
@@ -85,7 +79,7 @@ def predict(
 ) -> laws.Estimate:
     """Return the env steps to a level at a place; by default to the highest level with a law."""
     chosen = list(task.laws.levels)[-1] if level is None else level
-    return task.laws.level(chosen).predict(**task.laws.place(utd, critic_params))
+    return task.laws.steps(chosen, task.laws.place(utd, critic_params))
 
 
 def ask(task: TaskStudy, delta: float | None, **question: float | None) -> Recommendation:

@@ -60,7 +60,7 @@ class Recommendation:
 
     ``utd`` and ``critic_params`` have the intervals of the optimum over bootstraps (none where N is no
     axis of the laws). The other quantities are those of a run *at the recommended place*, with the
-    interval of the laws there.
+    interval of a new run there where all levels were fitted at once, else of the laws.
 
     Attributes:
         batch_size_rounded: the batch size to run.
@@ -69,7 +69,12 @@ class Recommendation:
         width: critic width of that many parameters, between those run; None when not known.
         depth: the critic depth that ``width`` is for; None when not known.
         edges: the axes on which the optimum is at or beyond the edge of what was run.
+        batch_size_band, learning_rate_band: values with D within 10 % of the least; None where that is
+            not known.
+        regret: D at the rounded batch size and the learning rate over the least, minus 1; None where
+            that is not known.
         growth: which resource to grow next; empty over utd alone.
+        interval: what the intervals of data, compute and budget are intervals of.
     """
 
     env: str
@@ -90,6 +95,10 @@ class Recommendation:
     where: str
     edges: tuple[str, ...]
     growth: str
+    batch_size_band: tuple[float, float] | None
+    learning_rate_band: tuple[float, float] | None
+    regret: Estimate | None
+    interval: str
     warnings: tuple[str, ...]
 
     @property
@@ -110,10 +119,13 @@ class Recommendation:
         if self.width is not None or self.growth:
             wide = f"-> width {self.shape}" if self.shape else ""
             rows.append(("critic params", self.critic_params, wide))
-        rows.append(("batch size", self.batch_size, f"-> run {self.batch_size_rounded}"))
+        rows.append(
+            ("batch size", self.batch_size,
+             f"-> run {self.batch_size_rounded}{_band(self.batch_size_band)}")
+        )  # fmt: skip
         if self.learning_rate is not None:
-            rows.append(("learning rate", self.learning_rate, ""))
-        rows += [("data", self.data, "env steps"), ("compute", self.compute, "FLOPs"),
+            rows.append(("learning rate", self.learning_rate, _band(self.learning_rate_band)))
+        rows += [("data", self.data, f"env steps ({self.interval})"), ("compute", self.compute, "FLOPs"),
                  ("budget", self.budget, f"FLOPs, delta = {self.delta:.3g} per env step")]  # fmt: skip
         lines = [f"{self.env}: {self.question}  ({self.where})"]
         lines += [f"  {name:<14} {e.value:>10.4g}  {_interval(e)}  {unit}".rstrip()
@@ -121,11 +133,23 @@ class Recommendation:
         if self.learning_rate is None:
             rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
             lines.append(f"  {'learning rate':<14} {rates}, as in the runs")
+        if self.regret is not None:
+            lines.append(
+                f"  {'regret':<14} {self.regret.value:>10.1%}  more data than at the best B and eta, expected"
+            )
         lines += [f"  > {self.growth}"] if self.growth else []
         return "\n".join(lines + [f"  ! {warning}" for warning in self.warnings])
 
 
+def _band(ends: tuple[float, float] | None) -> str:
+    return (
+        "" if ends is None else f"  (within 10 % of the least data: {ends[0]:.3g} to {ends[1]:.3g})"
+    )
+
+
 def _interval(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:
+        return ""  # it is exact
     if np.isnan(estimate.low):
         return "(no interval)"
     return f"[{estimate.low:.4g}, {estimate.high:.4g}]"
@@ -181,10 +205,15 @@ def _solve(task: TaskLaws, levels: list[float], question: Question, delta: float
 
 def _for_level(task: TaskLaws, question: Question, delta: float) -> _Answer:
     """Return the answer at the level asked about, by default the highest that the limit reaches."""
-    levels = list(task.levels)
+    levels, warnings = list(task.levels), []
     if question.level is not None:
         task.level(question.level)
-        levels = [level for level in levels if np.isclose(level, question.level)]
+        if question.level > max(levels) * (1 + 1e-9):
+            warnings.append(
+                f"level {question.level:g} is above {max(levels):g}, the highest that runs reached: an "
+                "extrapolation, and no run has shown that it can be reached"
+            )
+        levels = [question.level]
     found = _solve(task, levels, question, delta)
     reached = np.flatnonzero(found.feasible)
     if reached.size == 0:
@@ -199,7 +228,6 @@ def _for_level(task: TaskLaws, question: Question, delta: float) -> _Answer:
             f"{task.env}: no {spans} (within reach of the runs) meets the limit: {question}"
         )
     top = int(reached[-1])
-    warnings = []
     draws = found.draws
     if draws is not None and (share := float(draws.feasible[:, top].mean())) < 1:
         warnings.append(
@@ -233,11 +261,14 @@ def _for_budget(task: TaskLaws, budget: float, delta: float) -> _Answer:
     warnings = []
     if bool(best.out_of_range):
         warnings.append(
-            f"the budget exceeds what the highest fitted level needs; level {levels[-1]:g} is given"
+            f"the budget exceeds what the highest level that runs reached needs: level {levels[-1]:g} is the "
+            "limit, not the budget"
         )
     if draws is not None and (below := float(np.isnan(draws.level).mean())):
         warnings.append(f"in {below:.0%} of bootstraps the budget does not reach the lowest level")
     upper = next(entry for entry in levels if entry >= level - 1e-9)
+    if task.level_law is not None:
+        upper = level
     if upper > level:
         warnings.append(
             f"D and C are those of level {upper:g}, the next fitted one: an upper bound"
@@ -263,13 +294,22 @@ def _describe(
 ) -> Recommendation:
     """Return the recommendation of an answer: the laws there, and what a reader must know."""
     at = {axis: estimate.value for axis, estimate in answer.place.items()}
-    fit, cost = task.level(answer.at), task.cost([answer.at])
-    data, compute = fit.predict(**at), _at(cost, at, lambda c: c(**at))
-    budget = _at(cost, at, lambda c: c(**at) + delta * c.steps(**at))
+    data = task.steps(answer.at, at)
+    compute, budget = (task.spend(answer.at, at, delta=price) for price in (0.0, delta))
     batch_size = task.batch_size.predict(**at)
     rate = None if task.learning_rate is None else task.learning_rate.predict(**at)
     warnings = [*answer.warnings, *_doubts(task, answer.at)]
     where, edges = _place_words(task, at, answer.where, warnings)
+    size = int(laws.grid.round_batch_size(batch_size.value, to=multiple))
+    band, regret = laws.Band(None, None), None
+    if task.surface is not None:
+        band = task.surface.band(task.env, at["sigma"])
+        chosen: dict[str, Any] = {"batch_size": size}
+        if rate is not None:
+            chosen["learning_rate"] = rate.value
+        regret = task.surface.regret(
+            task.env, at["sigma"], **{k: v for k, v in chosen.items() if k in task.surface.fits}
+        )
     exact = task.critic_params
     params = answer.place.get("critic_params") or Estimate(exact, exact, exact, 0.0)
     return Recommendation(
@@ -281,7 +321,7 @@ def _describe(
         width=laws.grid.width_of(params.value, task.widths),
         depth=task.depth,
         batch_size=batch_size,
-        batch_size_rounded=int(laws.grid.round_batch_size(batch_size.value, to=multiple)),
+        batch_size_rounded=size,
         learning_rate=rate,
         learning_rates=task.learning_rates,
         data=data,
@@ -291,15 +331,12 @@ def _describe(
         where=where,
         edges=edges,
         growth=task.growth,
+        batch_size_band=band.batch_size,
+        learning_rate_band=band.learning_rate,
+        regret=regret,
+        interval=task.interval,
         warnings=tuple(warnings),
     )
-
-
-def _at(cost: laws.Cost, place: Mapping[str, float], quantity: Any) -> Estimate:
-    value = float(np.squeeze(quantity(cost)))
-    if cost.draws is None:
-        return Estimate(value)
-    return Estimate.from_draws(value, np.ravel(quantity(cost.draws)))
 
 
 def _doubts(task: TaskLaws, level: float) -> list[str]:

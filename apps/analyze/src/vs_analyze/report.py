@@ -215,6 +215,7 @@ def _checklist(findings: Findings) -> list[tuple[str, str]]:
     study = findings.study
     settings, at = study.settings, tables.arguments(study)
     seeds = [cell.run.returns.shape[1] for cell in study.cells]
+    ended = sum(int(cell.run.failed.sum()) for cell in study.cells)
     held = "; ".join(e.hold_out for e in findings.evaluations) or "none"
     tasks = "; ".join(
         f"{t.env}: optimal return {t.laws.optimal_return:g}"
@@ -233,7 +234,7 @@ def _checklist(findings: Findings) -> list[tuple[str, str]]:
         ("Form", f"{settings.form} law of D_J over {at}; C_J = 10·N·B·σ·D_J / action repeat, with B from "
          f"{batch}; optima and D*, C* power laws of F = C + δ·D"),
         ("Data", f"{', '.join(study.sources)}: {len(seeds)} configurations, {min(seeds)}–{max(seeds)} "
-         "distinct seeds each; censored points are left out of their level"),
+         f"distinct seeds each, of which {ended} ended early; censored points are left out of their level"),
         ("Levels", "; ".join(f"{t.env}: {len(t.levels)} from {t.levels[0]:g} to {t.levels[-1]:g}"
                              for t in study.tasks) + " (normalised return, 1000 = optimal)"),
         ("Tasks", tasks),

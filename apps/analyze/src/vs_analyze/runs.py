@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import vs_isotonic as iso
 import vs_logging as vslog
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vs_analyze.settings import Settings, task_facts
 
@@ -27,11 +27,16 @@ class Run:
         optimal_return: the raw return that counts as 1000.
         returns: shape (T, S); NaN where a seed has no evaluation.
         steps: shape (T,), increasing env steps.
-        duplicates: seed columns left out because they are exact copies of another.
+        begun: number of seeds in the table.
+        duplicates: how many of them are exact copies of another; left out by default.
+        failed: shape (S,), seeds that ended before the others and not on success (they diverged, or
+            their process died), or have no number at all; they go on in the mean at what they had
+            reached (`vs_isotonic.mean_crossings`).
         stopped: shape (S,), seeds that were stopped because they succeeded; None where the table
             does not say.
         critic_width, critic_depth: None where the table does not say.
         action_repeat: env steps per decision of the agent; updates happen per decision.
+        resets: env steps of the agents' resets, (R,); measuring leaves out the dips after them.
         identity: all that tells the run from others: the columns of `vs_logging.IDENTITY_COLUMNS`
             that the table has.
     """
@@ -46,19 +51,41 @@ class Run:
     optimal_return: float
     steps: Floats
     returns: Floats
+    begun: int
     duplicates: int
+    failed: NDArray[np.bool_]
     stopped: NDArray[np.bool_] | None = None
     critic_width: int | None = None
     critic_depth: int | None = None
     action_repeat: int = 1
+    resets: Floats = field(default_factory=lambda: np.empty(0))
     identity: tuple[object, ...] = ()
 
     def mean(self, threshold: float | None = None) -> Floats:
         """The mean over seeds, shape (T,), as level ``threshold`` sees it (default: the lowest)."""
-        if self.stopped is None:
-            return iso.mean_curve(self.returns)
+        if not self.evaluated:
+            return np.full(len(self.steps), np.nan)
         low = float(np.nanmin(self.returns)) if threshold is None else threshold
-        return iso.mean_curve(self.returns, stopped=self.stopped, threshold=low)
+        return iso.mean_curve(self.returns, stopped=self.stopped, failed=self.failed, threshold=low)
+
+    def fit(self) -> Floats:
+        """The isotonic fit of `mean` without the dips after resets, shape (T,); NaN without a number."""
+        mean = self.mean()
+        if not self.evaluated:
+            return mean
+        return iso.isotonic_regression(iso.remove_resets(self.steps, mean, self.resets))
+
+    @property
+    def evaluated(self) -> bool:
+        """True if any seed has an evaluation with a number."""
+        return bool(np.isfinite(self.returns).any())
+
+    def crossings(self, levels: ArrayLike) -> iso.Crossings:
+        """Where the mean over seeds reaches each level, ``(J,)``."""
+        return iso.mean_crossings(
+            self.steps, self.returns, levels, stopped=self.stopped, failed=self.failed,
+            resets=self.resets,
+        )  # fmt: skip
 
     @property
     def shape(self) -> str:
@@ -105,9 +132,11 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
     columns["return_"] = frame["return_"].fill_null(float("nan")).to_numpy()[order]
     if "stopped_on_success" in frame.columns:
         columns["stopped"] = frame["stopped_on_success"].fill_null(False).to_numpy()[order]
+    if "updates" in frame.columns:
+        columns["updates"] = frame["updates"].cast(pl.Float64).to_numpy()[order]
     starts = np.flatnonzero(np.diff(code[order], prepend=-1.0))
     names = [name for name in vslog.IDENTITY_COLUMNS if name in frame.columns]
-    facts = [name for name in ("action_repeat",) if name in frame.columns]
+    facts = [name for name in ("action_repeat", "reset_every") if name in frame.columns]
     configurations = frame.select("run", *names, *facts)[order[starts]].to_dicts()
     scales = _optimal_returns(frame, settings, source)
     runs = [
@@ -116,7 +145,6 @@ def load_runs(table: pl.DataFrame | pl.LazyFrame, settings: Settings, *, source:
             {n: column[start:end] for n, column in columns.items()},
             scales[key["benchmark"], key["env"]],
             settings,
-            source,
         )
         for key, start, end in zip(configurations, starts, [*starts[1:], frame.height], strict=True)
     ]
@@ -196,13 +224,28 @@ def _check_two_axes(env: str, runs: Sequence[Run]) -> None:
 
 
 def curve_notes(runs: Sequence[Run]) -> list[str]:
-    """Return remarks on the seeds of these runs: exact copies, runs with one seed."""
+    """Return remarks on these runs: exact copies of seeds, resets, failures, runs with one seed."""
     notes = []
     copies = sum(run.duplicates for run in runs)
     if copies:
         files = sum(run.duplicates > 0 for run in runs)
         notes.append(
             f"{copies} seed columns in {files} of {len(runs)} runs are exact copies of another seed"
+        )
+    reset = sum(bool(run.resets.size) for run in runs)
+    if reset:
+        notes.append(
+            f"{reset} of {len(runs)} runs were reset; the dips after their resets are left out"
+        )
+    failed = [run for run in runs if run.failed.any()]
+    if failed:
+        count = sum(int(run.failed.sum()) for run in failed)
+        shown = "; ".join(
+            f"{run.failed.sum()} of {run.failed.size} at {run.label}" for run in failed[:3]
+        )
+        notes.append(
+            f"{count} seeds in {len(failed)} of {len(runs)} runs ended early, and not on success: they "
+            f"count as not reaching what they had not reached ({shown})"
         )
     single = [run.label for run in runs if run.returns.shape[1] < 2]
     if single:
@@ -234,37 +277,76 @@ def _place(run: Run) -> tuple[object, ...]:
     return tuple(getattr(run, name) for name in PLACE)
 
 
-def _run(
-    key: dict, columns: dict[str, NDArray], scale: float, settings: Settings, source: str
-) -> Run:
+def _run(key: dict, columns: dict[str, NDArray], scale: float, settings: Settings) -> Run:
     steps, returns = _columns(
         columns["seed"], columns["env_step"].astype(float), columns["return_"]
     )
-    if not np.isfinite(returns).any():
-        raise AnalysisError(
-            f"{source}: run {key['run']} ({key['env']} at utd {key['utd']:g}) has no evaluation in it: "
-            "every return_ is NaN"
-        )
     stopped = None
     if "stopped" in columns:
         flags, seeds = columns["stopped"], columns["seed"]
         stopped = np.array([flags[seeds == name].any() for name in np.unique(seeds)])
-    distinct = iso.distinct_seeds(returns)
+    repeat, every = key.pop("action_repeat", None) or 1, key.pop("reset_every", None)
+    if settings.reset_every is not None:
+        every = settings.reset_every
+    failed = _failed(columns["seed"], columns["env_step"].astype(float), columns["return_"])
+    if stopped is not None:
+        stopped &= np.isfinite(returns).any(axis=0)
+        failed &= ~stopped
+    begun, distinct = len(failed), iso.distinct_seeds(returns)
     if settings.drop_duplicate_seeds:
-        returns = returns[:, distinct.kept]
+        returns, failed = returns[:, distinct.kept], failed[distinct.kept]
         stopped = None if stopped is None else stopped[distinct.kept]
     return Run(
         **{name: key[name] for name in PLACE},
         optimal_return=scale,
         steps=steps,
         returns=returns / (scale / 1000),
+        begun=begun,
         duplicates=distinct.dropped,
         stopped=stopped,
+        failed=failed,
         critic_width=key["critic_width"],
         critic_depth=key.get("critic_depth"),
-        action_repeat=key.pop("action_repeat", None) or 1,
+        action_repeat=repeat,
+        resets=_resets(columns, every, key["utd"] / repeat),
         identity=tuple(value for name, value in key.items() if name != "run"),
     )
+
+
+def _resets(columns: dict[str, NDArray], every: float | None, per_step: float) -> Floats:
+    """Env steps at which another ``every`` critic updates were done, shape (R,).
+
+    Updates are counted by the column ``updates`` where the table has it (a run may collect before
+    it updates), else ``per_step`` of them follow every env step.
+    """
+    if not every:
+        return np.empty(0)
+    steps = np.unique(columns["env_step"]).astype(float)
+    done = steps * per_step
+    if "updates" in columns and np.isfinite(columns["updates"]).any():
+        known = np.flatnonzero(np.isfinite(columns["updates"]))
+        latest = known[np.argsort(-columns["env_step"][known], kind="stable")]
+        done, first = np.unique(columns["updates"][latest], return_index=True)
+        steps = columns["env_step"][latest][first].astype(float)
+    due = np.arange(every, done[-1] + 1, every)
+    return np.unique(np.rint(np.interp(due, done, steps)))
+
+
+def _failed(seed: NDArray, env_step: Floats, return_: Floats) -> NDArray[np.bool_]:
+    """Seeds (S,) whose numbers end before those of the run by one of their evaluations or more.
+
+    The run ends at its last number, or at its last row if many rows without any follow.
+    """
+    known = np.isfinite(return_)
+    numbers, end = np.unique(env_step[known]), env_step.max()
+    if numbers.size and end - numbers[-1] <= np.diff(numbers, prepend=0.0).max():
+        end = numbers[-1]
+    flags = []
+    for name in np.unique(seed):
+        own = np.unique(env_step[(seed == name) & known])
+        early = not own.size or end - own[-1] >= np.diff(own, prepend=0.0).max() > 0
+        flags.append(bool(early))
+    return np.array(flags)
 
 
 def _columns(seed: NDArray, env_step: Floats, return_: Floats) -> tuple[Floats, Floats]:

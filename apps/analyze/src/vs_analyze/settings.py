@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -49,7 +49,11 @@ class Settings:
         level_ranges: lowest and highest level by env, for the study of two axes: `LEVELS_PER_TASK`
             levels, evenly spaced.
         last_steps: env step by env after which evaluations are left out; the others are kept whole.
-        form: form of the data law.
+        reset_every: critic updates between two resets of the agents, 0 for none; the dips after
+            them are left out (`vs_isotonic.remove_resets`). Overrides what the table says of its runs.
+        estimator: of the data laws: ``levels`` fits all levels of a task at once, with what the law
+            misses (`vs_laws.fit_level_law`); ``each`` fits every level alone, as the papers do.
+        form: form of the data law of each level.
         batch_size: the batch size in FLOPs over two axes: the law B*(σ, N) of the runs, or 256 as in
             C_J(σ, N) of paper 2's code.
         actor_params: parameters of the actor, counted in FLOPs over two axes; 0 leaves it out.
@@ -71,6 +75,8 @@ class Settings:
     drop_duplicate_seeds: bool = True
     level_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     last_steps: Mapping[str, int] = field(default_factory=dict)
+    reset_every: float | None = None
+    estimator: Literal["levels", "each"] = "levels"
     form: str = "additive"
     batch_size: Literal["law", "published"] = "law"
     actor_params: int = 0
@@ -85,6 +91,8 @@ class Settings:
                     raise ValueError(f"{name} of {env} must be positive, got {value:g}")
         if self.delta is not None and not 0 < self.delta < math.inf:
             raise ValueError(f"delta must be positive, got {self.delta:g}")
+        if self.reset_every is not None and not 0 <= self.reset_every < math.inf:
+            raise ValueError(f"reset_every must not be negative, got {self.reset_every:g}")
         if any(b <= a for a, b in pairwise(self.levels)):
             raise ValueError(f"levels must be increasing, got {self.levels}")
         chosen = self.hyperparameter_level
@@ -103,6 +111,11 @@ class Settings:
         if self.form not in FORMS or not FORMS[self.form].parameters(1):
             known = ", ".join(name for name, form in FORMS.items() if form.parameters(1))
             raise ValueError(f"form must be one of {known}, got {self.form!r}")
+        if self.estimator == "levels" and (self.form, self.loss) != ("additive", "log"):
+            raise ValueError(
+                f"form {self.form!r} with loss {self.loss!r} is for data laws of each level: "
+                "give --estimator each"
+            )
         if self.bootstraps < 2:
             raise ValueError(f"bootstraps must be at least 2, got {self.bootstraps}")
 
@@ -132,14 +145,33 @@ def published(stage: Literal["grid", "fitted"] = "fitted") -> Settings:
         delta=4e9,
         mean="arithmetic",
         loss="plain",
+        estimator="each",
         unreached="smallest",
         median_over="utd and levels",
         drop_duplicate_seeds=False,
     )
 
 
+def published_dmc() -> Settings:
+    """Paper 1's choices on DeepMind Control (BRO): levels from 200 to 800, resets, N = 4.92e6, δ = 1e10.
+
+    The levels are those of `published`, stretched to this range; the conventions are the same.
+    """
+    low, high = PUBLISHED_LEVELS[0], PUBLISHED_LEVELS[-1]
+    levels = tuple(round(200 + 600 * (x - low) / (high - low), 6) for x in PUBLISHED_LEVELS)
+    tasks = [task.env for task in vslog.tasks() if task.benchmark == "dmc"]
+    return replace(
+        published(),
+        levels=levels,
+        optimal_returns={},
+        critic_params=dict.fromkeys(tasks, 4_920_000),
+        delta=1e10,
+        reset_every=2.5e6,
+    )
+
+
 def published2() -> Settings:
-    """Paper 2's choices: its levels and last steps by task, δ = 1e11, FLOPs at a batch size of 256.
+    """Paper 2's choices: its levels, last steps and resets, δ = 1e11, FLOPs at a batch size of 256.
 
     Its levels are raw returns on every task: 1000 counts as optimal on HumanoidBench, too.
     Its forward-filled tails are not followed: seeds that stopped are treated as
@@ -151,7 +183,9 @@ def published2() -> Settings:
         optimal_returns=dict.fromkeys((*robots, *(row["env"] for row in rows)), 1000.0),
         level_ranges={row["env"]: (float(row["low"]), float(row["high"])) for row in rows},
         last_steps={row["env"]: int(row["last_step"]) for row in rows},
+        reset_every=2.5e6,
         delta=1e11,
+        estimator="each",
         batch_size="published",
     )
 

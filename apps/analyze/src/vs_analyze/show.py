@@ -15,7 +15,7 @@ def print_findings(findings: Findings, console: Console) -> None:
     verdicts = tables.verdicts(study)
     print_table(verdicts, console, columns=3)
     for evaluation in findings.evaluations:
-        print_table(tables.scores(evaluation), console)
+        _scores(evaluation, console)
     _notes(findings.notes, console)
     last = {decision.env: decision for decision in findings.decisions}
     for task in study.tasks:
@@ -28,10 +28,20 @@ def print_findings(findings: Findings, console: Console) -> None:
 def print_evaluations(evaluations: list[Evaluation], console: Console) -> None:
     """Print the scores of hold-outs, and every check where there are not too many."""
     for evaluation in evaluations:
-        print_table(tables.scores(evaluation), console)
+        _scores(evaluation, console)
         if not evaluation.paired:
             print_table(tables.checks(evaluation), console)
         _notes(evaluation.notes, console)
+
+
+def _scores(evaluation: Evaluation, console: Console) -> None:
+    """Print scores as lines: the table of the page is too wide for most terminals."""
+    table = tables.scores(evaluation)
+    _line(table.caption, console)
+    for quantity, levels, predictor, n, *numbers in table.rows:
+        named = zip(table.header[4:], numbers, strict=True)
+        shown = ", ".join(f"{name} {number}" for name, number in named if number not in ("", "–"))
+        _line(f"  {quantity}, {levels} levels, {predictor} (n {n}): {shown}", console)
 
 
 def print_table(table: tables.Table, console: Console, *, columns: int | None = None) -> None:

@@ -130,7 +130,8 @@ def steps(study: Study) -> Table:
             size = () if one else (f"{cell.params:,.0f}", cell.run.shape)
             rows.append(
                 (task.env, f"{cell.utd:g}", *size, cell.run.batch_size,
-                 f"{cell.run.learning_rate:g}", cell.run.returns.shape[1], stopped,
+                 f"{cell.run.learning_rate:g}", cell.run.returns.shape[1],
+                 stopped, int(cell.run.failed.sum()),
                  *(f"{d:,.0f}" if np.isfinite(d) else f"> {last:,.0f}" for d, last, _ in kept),
                  kept[-1][2])
             )  # fmt: skip
@@ -139,8 +140,10 @@ def steps(study: Study) -> Table:
         "steps",
         ("Env steps to each level" if one else "Env steps to the highest level")
         + " of the runs behind the data laws ('>': censored), and how many seeds are in the mean at the "
-        "last of them: those still running, and those stopped on success above the level.",
+        "last of them: those still running, and those stopped on success above the level. Seeds that "
+        "ended early otherwise do not reach what they had not reached.",
         ("task", "σ", *(() if one else ("N", "width")), "B", "η", "seeds", "stopped on success",
+         "ended early",
          *levels, "seeds in the mean"),
         rows,
     )  # fmt: skip
@@ -228,11 +231,15 @@ def scores(evaluation: Evaluation) -> Table:
     """Return the accuracy of every predictor."""
     rows = []
     for s in evaluation.scores():
-        of = sum(c.quantity == s.quantity for c in evaluation.checks)
-        covered = "" if s.covered is None else f"{s.covered} of {of}"
+        cover = [""] * 2 if s.intervals is None else [
+            " / ".join(f"{100 * share:.0f}" for share in s.intervals.coverage.values()),
+            f"×{np.exp(s.intervals.log_width / 2):.2f}",
+        ]  # fmt: skip
         rows.append(
             (s.quantity, s.levels, s.predictor, s.n, f"{s.median:.1%}", f"{s.p90:.1%}",
-             f"{s.rms_log:.3f}", covered)
+             f"{s.rms_log:.3f}", number(s.noise), *cover, number(s.skill),
+             "" if s.ranked is None else f"{s.ranked:.0%}",
+             "" if s.regret is None else f"{s.regret:.0%}")
         )  # fmt: skip
     left = (
         f" {len(evaluation.checks)} (run, level) pairs; {evaluation.censored} more censored and left out."
@@ -242,7 +249,8 @@ def scores(evaluation: Evaluation) -> Table:
     return table(
         "scores", f"Held out: {evaluation.hold_out}.{left}",
         ("quantity", "levels", "predictor", "n", "median |error|", "90 % |error|", "rms log error",
-         "coverage"),
+         "of which seeds", "inside 50 / 80 / 90 / 95 %", "90 % factor", "skill over nearest",
+         "pairs ranked", "regret"),
         rows,
     )  # fmt: skip
 

@@ -12,7 +12,12 @@ from vs_train.snapshot import Arrays, part, under
 
 def environments_of(config: TrainConfig, seeds: np.ndarray) -> VectorEnv:
     """Build one environment per seed."""
-    return make(config.env, seeds=seeds, backend=config.backend)
+    return make(
+        config.env,
+        seeds=seeds,
+        backend=config.backend,
+        action_repeat=config.choices.action_repeat,
+    )
 
 
 def derived_seeds(seeds: np.ndarray, *where: int) -> list[int]:
@@ -54,12 +59,13 @@ class Acting:
             action = np.stack(draws)
         else:
             action = self._action
-        after, reward, terminated, _, info = self._environments.step(action)
+        after, reward, terminated, truncated, info = self._environments.step(action)
         transition = Transition(
             observation=self._observation.astype(np.float32),
             action=action.astype(np.float32),
             reward=reward.astype(np.float32),
             terminated=terminated.astype(np.float32),
+            truncated=truncated.astype(np.float32),
             next_observation=info["final_obs"].astype(np.float32),
         )
         self._observation = after

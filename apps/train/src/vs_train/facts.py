@@ -7,6 +7,7 @@ from importlib.metadata import version
 import jax
 from vs_agents import (
     ActorCriticConfig,
+    Agent,
     UpdateFlops,
     formula_flops,
     measured_flops,
@@ -14,7 +15,7 @@ from vs_agents import (
 )
 from vs_envs import task
 
-from vs_train.cell import agent_config, lane_axes, with_backend
+from vs_train.cell import agent_config, decisions, lane_axes, with_backend
 from vs_train.config import TrainConfig
 
 _RECORDED = ("mujoco", "dm-control", "gymnasium", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -29,7 +30,7 @@ def columns(config: TrainConfig, learning_rate: float) -> dict[str, object]:
     config = with_backend(config)[0]
     facts, agent = task(config.env), agent_config(config)
     constants = asdict(agent)
-    del constants["passive_width"]  # in the settings, under the table's name
+    constants.pop("passive_width", None)  # in the settings, under the table's name
     return (
         constants
         | config.settings(learning_rate)
@@ -46,8 +47,9 @@ def metadata(config: TrainConfig, *, processes: int = 1) -> dict[str, object]:
     packages = (*_RECORDED, *_OF_BACKEND.get(config.backend, ()))
     facts = task(config.env)
     return {
-        "action_repeat": facts.action_repeat,
+        "action_repeat": config.choices.action_repeat,
         "optimal_return": facts.optimal_return,
+        "reset_every": agent_config(config).reset_period,
         "versions": {name: version(name) for name in packages},
         "device": jax.devices()[0].device_kind,
         "steps": config.steps,
@@ -74,11 +76,11 @@ def flops(config: TrainConfig, *, env_step: int, updates: int) -> dict[str, floa
         ``flops`` by the papers' formula, which has no term for the actor, and
         ``measured_flops`` by XLA's count of both programs, the actor's as often as it was updated.
     """
-    decisions = max(0, env_step - config.choices.warmup_steps)
+    done = decisions(config.choices, env_step)
     return {
         "flops": flops_per_update(config) * updates,
         "measured_flops": measured_total(
-            agent_config(config), config.choices.batch_size, decisions=decisions, updates=updates
+            agent_config(config), config.choices.batch_size, decisions=done, updates=updates
         ),
     }
 
@@ -88,7 +90,7 @@ def _measured(config: TrainConfig) -> UpdateFlops:
 
 
 @cache  # counting builds the networks' shapes, which takes a tenth of a second
-def _params(agent: ActorCriticConfig) -> dict[str, int]:
-    passive = agent.passive_params
+def _params(agent: Agent) -> dict[str, int]:
+    passive = agent.passive_params if isinstance(agent, ActorCriticConfig) else None
     found = {} if passive is None else {"passive_critic_params": passive}
     return found | {"critic_params": agent.critic_params}

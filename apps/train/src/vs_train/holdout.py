@@ -1,7 +1,7 @@
 """Experience that no agent learns from, to measure the critics on."""
 
 import numpy as np
-from vs_agents import ActorCriticConfig, AgentState, Stream, init_stream, step_stream
+from vs_agents import Agent, AgentState, Stream, init_stream, step_stream
 
 from vs_train.acting import Acting
 from vs_train.config import SEED_LIMIT, TrainConfig
@@ -16,7 +16,7 @@ class Holdout:
     """
 
     def __init__(
-        self, config: TrainConfig, agent: ActorCriticConfig, seeds: np.ndarray, *, capacity: int
+        self, config: TrainConfig, agent: Agent, seeds: np.ndarray, *, capacity: int
     ) -> None:
         """Begin; the arguments are those of the training."""
         self._agent = agent

@@ -7,7 +7,7 @@ import numpy as np
 from jax import numpy as jnp
 from vs_agents import (
     COLLECT,
-    ActorCriticConfig,
+    Agent,
     AgentState,
     Inside,
     Transition,
@@ -20,7 +20,7 @@ from vs_agents import (
 from vs_envs.mjx import EnvState, JaxEnv, jax_env
 
 from vs_train.acting import derived_seeds
-from vs_train.cell import Evaluation, agent_config, lane_axes
+from vs_train.cell import Evaluation, agent_config, critic_updates, lane_axes, reset_due
 from vs_train.config import SEED_LIMIT, TrainConfig
 from vs_train.means import Means
 from vs_train.snapshot import Arrays, pack, part, restored, under
@@ -59,11 +59,13 @@ class InsideTrainer:
         self._environment = _Stepped(self._env)
         utd = self._choices.utd
         self._counts = tuple(range(int(utd), int(np.ceil(utd)) + 1))
-        self._updates = 0
         self._metrics = Means()
 
     def advance(self, until: int) -> Evaluation | None:
         """Do some environment steps with their updates, not beyond ``until``; evaluate if due."""
+        if reset_due(self._agent, self._choices, self.env_step + 1):
+            lanes = reset_lanes(self._inside.lanes, config=self._agent)
+            self._inside = self._inside._replace(lanes=lanes)
         due = self._due(until)
         padded = np.full(_PIECE, COLLECT, np.int32)
         padded[: len(due)] = due
@@ -79,18 +81,13 @@ class InsideTrainer:
         self._metrics.add_rows(
             jax.device_get(metrics), first_step=self.env_step + 1, updates=np.array(due)
         )
-        before = self._updates
         self.env_step += len(due)
-        self._updates += sum(n for n in due if n != COLLECT)
-        if self._reset_due(self.env_step, before, self._updates):
-            lanes = reset_lanes(self._inside.lanes, config=self._agent)
-            self._inside = self._inside._replace(lanes=lanes)
         if self.env_step % self._choices.eval_every:
             return None
         taken = self._metrics.take()
         return Evaluation(
             env_step=self.env_step,
-            updates=self._updates,
+            updates=critic_updates(self._choices, self.env_step),
             returns=self._evaluate(),
             metrics=taken.means,
             nan_from=taken.nan_from,
@@ -101,7 +98,7 @@ class InsideTrainer:
         state = pack(self._inside.lanes, "lanes") | pack(self._inside.world, "world")
         state |= under("metrics", self._metrics.state())
         state["action"] = np.asarray(self._inside.action)
-        state["counters"] = np.array([self.env_step, self._updates])
+        state["env_step"] = np.array(self.env_step)
         return state
 
     def restore(self, state: Arrays) -> None:
@@ -115,23 +112,20 @@ class InsideTrainer:
             restored(self._inside.world, state, "world"),
             jnp.array(state["action"]),
         )
-        self.env_step, self._updates = (int(count) for count in state["counters"])
+        self.env_step = int(state["env_step"])
         self._metrics = Means(part(state, "metrics"))
 
     def _due(self, until: int) -> list[int]:
-        """Return the schedule of the steps up to the next one after which something is due."""
+        """Return the schedule of the next steps, up to an evaluation or before a reset."""
         due: list[int] = []
-        updates, every = self._updates, self._choices.eval_every
         for step in range(self.env_step, min(until, self.env_step + _PIECE)):
+            if due and reset_due(self._agent, self._choices, step + 1):
+                break
             decision = step - self._choices.warmup_steps
             due.append(COLLECT if decision < 0 else updates_due(decision, self._choices.utd))
-            before, updates = updates, updates + max(0, due[-1])
-            if (step + 1) % every == 0 or self._reset_due(step + 1, before, updates):
+            if (step + 1) % self._choices.eval_every == 0:
                 break
         return due
-
-    def _reset_due(self, env_step: int, before: int, updates: int) -> bool:
-        return self._agent.reset_due(env_step=env_step, updates_before=before, updates=updates)
 
     def _evaluate(self) -> np.ndarray:
         total = np.zeros(len(self._seeds))
@@ -164,6 +158,7 @@ class _Stepped:
             action=action,
             reward=after.reward,
             terminated=after.terminated.astype(jnp.float32),
+            truncated=after.truncated.astype(jnp.float32),
             next_observation=after.final_obs,
         )
         return after, transition, after.obs
@@ -179,9 +174,7 @@ def _reset(keys: jax.Array, *, env: JaxEnv) -> EnvState:
 
 
 @partial(jax.jit, static_argnames=("env", "config"))
-def _judge(
-    agent: AgentState, keys: jax.Array, *, env: JaxEnv, config: ActorCriticConfig
-) -> jax.Array:
+def _judge(agent: AgentState, keys: jax.Array, *, env: JaxEnv, config: Agent) -> jax.Array:
     """Return the undiscounted return ``(lanes,)`` of an episode each; NaN for a diverged agent."""
     type Carry = tuple[EnvState, jax.Array, jax.Array]
 

@@ -9,17 +9,21 @@ from vs_train.cell import Evaluation, lane_axes, merged, with_backend
 from vs_train.config import TrainConfig
 from vs_train.run import Trainer
 from vs_train.snapshot import Arrays, part, under
+from vs_train.success import Successes
 
 
 def train(config: TrainConfig) -> Iterator[Evaluation]:
     """Train all lanes of a cell, yielding at every evaluation; writes nothing.
 
+    `TrainConfig.stop_at_success` ends it once every agent has succeeded.
+
     The same configuration gives the same numbers on the same machine.
     """
-    programs = Programs(with_backend(config)[0])
-    while programs.env_step < config.steps:
+    programs, successes = Programs(with_backend(config)[0]), Successes(config)
+    while programs.env_step < config.steps and not successes.all:
         evaluation = programs.advance(config.steps)
         if evaluation is not None:
+            successes.look(evaluation)
             yield evaluation
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from vs_logging import RunTableError, RunWriter, Sink, read_metadata, run_id, scan
 
 from vs_train.cell import Evaluation, lane_axes, with_backend
@@ -16,7 +17,10 @@ from vs_train.divergence import DivergenceWatch
 from vs_train.facts import columns, flops, metadata
 from vs_train.programs import Programs
 from vs_train.stop import Stopped, StopRequest
+from vs_train.success import Successes
 from vs_train.workers import train_in_processes
+
+_STOPPED = "stopped_on_success"
 
 
 def is_finished(config: TrainConfig, out: Path) -> bool:
@@ -94,6 +98,7 @@ def train_and_record(
         config = replace(config, lanes_per_program=checkpoints.lanes_per_program())
         checkpoints = _checkpoints(config, out, processes)
     facts = metadata(config, processes=processes)
+    successes = Successes(config, before=_succeeded(config, out, start))
     trainer = Programs(config) if processes == 1 else None
     if trainer is not None and start is not None:
         checkpoints.restore(trainer, start)  # before anything is changed: it may be damaged
@@ -121,14 +126,17 @@ def train_and_record(
         stack.enter_context(closing(evaluations))
         seeds, divergence = lane_axes(config)[1], DivergenceWatch(config)
         for evaluation in evaluations:
-            for lane, seed in enumerate(seeds):
-                run = lane // config.seeds
+            learning, reached = successes.look(evaluation)
+            for lane in np.flatnonzero(learning).tolist():
+                run, seed = lane // config.seeds, int(seeds[lane])
                 row = _row(config, evaluation, lane)
-                writers[run].write(seed=int(seed), **row)
+                writers[run].write(seed=seed, stopped_on_success=bool(reached[lane]), **row)
                 for sink in sinks:
-                    sink.write(settings[run], seed=int(seed), **row)
+                    sink.write(settings[run], seed=seed, **row)
             divergence.look(evaluation)
             yield evaluation
+            if successes.all:
+                break
 
 
 def _train(
@@ -197,6 +205,21 @@ def _start(config: TrainConfig, out: Path, checkpoints: Checkpoints, *, resume: 
                 "to go on from; expected another folder"
             )
     return start
+
+
+def _succeeded(config: TrainConfig, out: Path, start: int | None) -> list[int]:
+    """Return the lanes that had succeeded by env step ``start``."""
+    if config.stop_at_success is None or start is None:
+        return []
+    found: list[int] = []
+    for k, run in enumerate(_runs(config, out)):
+        rows = scan(run).collect()
+        if _STOPPED not in rows.columns:
+            continue
+        ended = rows.filter(rows[_STOPPED].fill_null(value=False) & (rows["env_step"] <= start))
+        seeds = set(ended["seed"])
+        found += [k * config.seeds + i for i, s in enumerate(config.agent_seeds) if s in seeds]
+    return found
 
 
 def _other_seeds(where: Path, held: set[int]) -> ValueError:

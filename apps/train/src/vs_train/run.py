@@ -14,7 +14,7 @@ from vs_agents import (
 )
 
 from vs_train.acting import Acting, derived_seeds, environments_of, finite
-from vs_train.cell import Evaluation, agent_config, lane_axes
+from vs_train.cell import Evaluation, agent_config, critic_updates, decisions, lane_axes, reset_due
 from vs_train.config import SEED_LIMIT, TrainConfig
 from vs_train.holdout import Holdout
 from vs_train.means import Means
@@ -40,7 +40,7 @@ class Trainer:
         rates, seeds = lane_axes(config)
         self._seeds = seeds[lanes]
         self._agent = agent_config(config)
-        capacity = min(config.replay_capacity, config.steps)
+        capacity = min(config.replay_capacity, config.steps // self._choices.action_repeat)
         self._lanes = init_lanes(
             self._agent, seeds=self._seeds, learning_rates=rates[lanes], capacity=capacity
         )
@@ -49,21 +49,21 @@ class Trainer:
         self._holdout: Holdout | None = None
         if config.diagnostics == "validation":
             self._holdout = Holdout(config, self._agent, self._seeds, capacity=capacity)
-        self._updates = 0
         self._metrics = Means()
 
     def advance(self, until: int) -> Evaluation | None:
-        """Do one environment step with its updates; evaluate where it is time."""
-        random = self.env_step < self._choices.warmup_steps
-        due = None
-        if not random:
-            due = updates_due(self.env_step - self._choices.warmup_steps, self._choices.utd)
+        """Do one decision with its updates; evaluate where it is time."""
+        choices, repeat = self._choices, self._choices.action_repeat
+        random = self.env_step < choices.warmup_steps
+        due = None if random else updates_due(decisions(choices, self.env_step), choices.utd)
+        if reset_due(self._agent, choices, self.env_step + repeat):
+            self._lanes = reset_lanes(self._lanes, config=self._agent)
         if self._holdout is not None:
             self._holdout.advance(self._lanes.agent, random=random)
         transition, observation = self._acting.step(random=random)
         if self._config.diagnostics != "none" and not random:
             fresh = fresh_loss(self._lanes, transition, config=self._agent)
-            self._metrics.add(fresh, env_step=self.env_step + 1)
+            self._metrics.add(fresh, env_step=self.env_step + repeat)
         self._lanes, action, metrics = step(
             self._lanes,
             transition,
@@ -73,19 +73,14 @@ class Trainer:
             updates=due,
         )
         self._acting.choose(np.asarray(action))
-        self.env_step += 1
+        self.env_step += repeat
         self._metrics.add(metrics, env_step=self.env_step)
-        before, self._updates = self._updates, self._updates + (due or 0)
-        if self._agent.reset_due(
-            env_step=self.env_step, updates_before=before, updates=self._updates
-        ):
-            self._lanes = reset_lanes(self._lanes, config=self._agent)
         if self.env_step % self._choices.eval_every:
             return None
         taken = self._metrics.take()
         return Evaluation(
             env_step=self.env_step,
-            updates=self._updates,
+            updates=critic_updates(self._choices, self.env_step),
             returns=self._evaluate(self._lanes),
             metrics=taken.means | self._diagnose(),
             nan_from=taken.nan_from,
@@ -99,7 +94,7 @@ class Trainer:
         """
         state = pack(self._lanes, "lanes") | under("acting", self._acting.state())
         state |= under("metrics", self._metrics.state())
-        state["counters"] = np.array([self.env_step, self._updates])
+        state["env_step"] = np.array(self.env_step)
         if self._holdout is not None:
             state |= under("holdout", self._holdout.state())
         return state
@@ -111,7 +106,7 @@ class Trainer:
             ValueError: if it is of other lanes, or of another version of the agents.
         """
         self._lanes = restored(self._lanes, state, "lanes")
-        self.env_step, self._updates = (int(count) for count in state["counters"])
+        self.env_step = int(state["env_step"])
         self._acting.restore(part(state, "acting"), self.env_step)
         self._metrics = Means(part(state, "metrics"))
         if self._holdout is not None:

@@ -1,17 +1,15 @@
-"""One agent: its state, the order of its updates, and the methods that make an algorithm.
+"""Actor-critics with two critics: the order of an update, and the methods that make an algorithm.
 
 SAC and BRO are maximum-entropy actor-critics with two critics, and so is `ActorCriticConfig` as it
 stands. An algorithm is a subclass: it names its networks, combines the two critics' predictions and
 gives their loss (`vs_agents.sac`, `vs_agents.bro`), and may replace every other method too, such as
 the target, the policy's loss or the temperature.
-
-Everything is a pure function of one agent's state; `vs_agents.lanes` maps it over lanes.
 """
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import jax
 import optax
@@ -19,35 +17,13 @@ from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
+from vs_agents.agent import AgentState, Every, Learner, Metrics, Params, count_params, descend
 from vs_agents.distributions import standard_normal, tanh_normal
 from vs_agents.linear import Dtype
 from vs_agents.networks import TwinCritic
-from vs_agents.replay import Transition, Values
-
-type Params = Any  # a pytree of arrays
-type Every = Literal["critic_update", "env_step"]
-type Metrics = dict[str, Array]
+from vs_agents.replay import Batch, Values
 
 ADAM = optax.scale_by_adam()  # learning rates are applied outside: they are traced values
-
-
-class Learner(NamedTuple):
-    """Parameters and the state of their optimiser."""
-
-    params: Params
-    optimizer: Any  # an optax.OptState
-
-
-class AgentState(NamedTuple):
-    """Everything that one agent learns; a pytree."""
-
-    actor: Learner
-    critic: Learner
-    target_critic: Params
-    log_temperature: Learner | None  # params: (); see ActorCriticConfig.initial_temperature
-    passive_critic: Learner | None  # see ActorCriticConfig.passive_width
-    extra: Any  # see ActorCriticConfig.init_extra
-    learning_rate: Array  # ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +36,8 @@ class ActorCriticConfig(ABC):
         critic_width: units of the critics' hidden layers.
         critic_depth: hidden layers of the critics, or residual blocks where they have these.
         actor_width: units of the actor's hidden layers.
-        discount: gamma.
+        discount: gamma, of one step.
+        n_step: rewards in a target before it bootstraps.
         target_rate: tau, the step of the target critics towards the critics.
         target_entropy_per_action: the temperature steers the policy's entropy to minus this number
             per action dimension: 1/2 as in ``jaxrl`` and BRO, 1 as in Haarnoja 2018.
@@ -83,12 +60,14 @@ class ActorCriticConfig(ABC):
     critic_depth: int = 2
     actor_width: int = 256
     discount: float = 0.99
+    n_step: int = 1
     target_rate: float = 0.005
     target_entropy_per_action: float = 0.5
     actor_every: Every = "critic_update"
     dtype: Dtype = "float32"
     passive_width: int | None = None
 
+    actor_first: ClassVar[bool] = False
     network_optimizer: ClassVar[optax.GradientTransformation] = ADAM
     initial_temperature: ClassVar[float | None] = 1.0
     temperature_optimizer: ClassVar[optax.GradientTransformation] = ADAM
@@ -101,8 +80,8 @@ class ActorCriticConfig(ABC):
     def actor(self) -> nn.Module:
         """The policy network.
 
-        It gives mean and log standard deviation where `act`, `explore`, `target` and `policy_loss`
-        are the defaults.
+        It gives mean and log standard deviation where `act_deterministic`, `explore`, `target` and
+        `policy_loss` are the defaults.
         """
 
     @abstractmethod
@@ -119,7 +98,43 @@ class ActorCriticConfig(ABC):
 
     # Defaults, which an algorithm may replace.
 
-    def act(self, state: AgentState, observation: Values) -> Array:
+    def init(self, key: Array, learning_rate: Array | float) -> AgentState:
+        """Return a fresh agent.
+
+        Args:
+            key: JAX random key of the initial weights.
+            learning_rate: step size of critic and actor, and of the temperature unless it has its
+                own.
+        """
+        actor_key, critic_key, passive_key, extra_key = jax.random.split(key, 4)
+        observation, action = jnp.zeros(self.observation_size), jnp.zeros(self.action_size)
+        critic = self.critic.init(critic_key, observation, action)
+        passive = temperature = None
+        if self.passive_width is not None:
+            passive_critic = self.critic_of(self.passive_width)
+            passive = learner(self, passive_critic.init(passive_key, observation, action))
+        if self.initial_temperature is not None:
+            logarithm = jnp.asarray(math.log(self.initial_temperature), jnp.float32)
+            temperature = Learner(logarithm, self.temperature_optimizer.init(logarithm))
+        state = AgentState(
+            actor=learner(self, self.actor.init(actor_key, observation)),
+            critic=learner(self, critic),
+            target_critic=jax.tree.map(jnp.copy, critic),  # own buffers: the state is donated
+            log_temperature=temperature,
+            passive_critic=passive,
+            extra=None,
+            learning_rate=jnp.asarray(learning_rate, jnp.float32),
+        )
+        return state._replace(extra=self.init_extra(state, extra_key))
+
+    def observe(
+        self, state: AgentState, observation: Values, reward: Values, ended: Values
+    ) -> AgentState:
+        """Return the agent as it is: no statistics of observations or rewards are kept."""
+        del observation, reward, ended
+        return state
+
+    def act_deterministic(self, state: AgentState, observation: Values) -> Array:
         """Return the tanh of the policy's mean, the action of evaluations, ``(..., action)``."""
         return jnp.tanh(policy(self, state.actor.params, observation)[0])
 
@@ -128,8 +143,8 @@ class ActorCriticConfig(ABC):
         mean, log_std = policy(self, state.actor.params, observation)
         return tanh_normal(mean, log_std, standard_normal(key, mean.shape))[0]
 
-    def target(self, state: AgentState, batch: Transition, noise: Array) -> Array:
-        """Return ``r + gamma (1 - terminated) (Z'(s', a') - alpha log pi(a'|s'))``, ``(B, K)``.
+    def target(self, state: AgentState, batch: Batch, noise: Array) -> Array:
+        """Return ``r + discount (Z'(s', a') - alpha log pi(a'|s'))``, ``(B, K)``.
 
         ``Z'`` combines the two target critics, ``a'`` is the policy's action under ``noise``.
 
@@ -142,10 +157,10 @@ class ActorCriticConfig(ABC):
         action, log_prob = tanh_normal(mean, log_std, noise)
         values = predictions(self, state.target_critic, batch.next_observation, action)
         soft = self.combine(values) - (self.temperature(state) * log_prob)[:, None]
-        return bellman(self, batch, soft)
+        return bellman(batch, soft)
 
     def policy_loss(
-        self, actor: Params, state: AgentState, batch: Transition, noise: Array
+        self, actor: Params, state: AgentState, batch: Batch, noise: Array
     ) -> tuple[Array, Array | None]:
         """Return ``mean(alpha log pi - Q)`` under ``state``'s critic, and the entropy.
 
@@ -177,7 +192,7 @@ class ActorCriticConfig(ABC):
         return jnp.exp(log_temperature) * (entropy - self.target_entropy)
 
     def update_critic(
-        self, state: AgentState, batch: Transition, key: Array
+        self, state: AgentState, batch: Batch, key: Array
     ) -> tuple[AgentState, Metrics]:
         """Update the critics, then move their targets towards them.
 
@@ -208,7 +223,7 @@ class ActorCriticConfig(ABC):
         return state._replace(critic=critic, target_critic=targets), metrics
 
     def update_actor(
-        self, state: AgentState, batch: Transition, key: Array
+        self, state: AgentState, batch: Batch, key: Array
     ) -> tuple[AgentState, Metrics]:
         """Update the actor, then the temperature, then the algorithm's own part.
 
@@ -249,25 +264,39 @@ class ActorCriticConfig(ABC):
         state = state._replace(actor=actor, log_temperature=temperature)
         return self.update_extra(state, batch, extra_key), metrics
 
+    def td_losses(self, state: AgentState, batch: Batch, key: Array) -> Metrics:
+        """Return ``critic_loss`` () (and ``passive_critic_loss``) on a batch; changes nothing."""
+        target = self.target(state, batch, standard_normal(key, batch.action.shape))
+        found = {"critic_loss": critic_loss(self, state.critic.params, batch, target)}
+        if state.passive_critic is not None:
+            passive = state.passive_critic.params
+            found["passive_critic_loss"] = passive_loss(self, passive, batch, target)
+        return found
+
     def init_extra(self, state: AgentState, key: Array) -> Any:
         """Return this algorithm's own part of a fresh agent; ``state`` is the rest of it."""
         del state, key
 
-    def update_extra(self, state: AgentState, batch: Transition, key: Array) -> AgentState:
+    def update_extra(self, state: AgentState, batch: Batch, key: Array) -> AgentState:
         """Update that part, after actor and temperature."""
         del batch, key
         return state
 
     def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Return True if networks, optimisers and temperature start afresh after this step.
+        """Return True if networks, optimisers and temperature start afresh before a step's updates.
 
         Args:
-            env_step: environment steps so far, this one included.
-            updates_before: critic updates before this step.
-            updates: critic updates so far, this step's included.
+            env_step: the environment step, counted from 1.
+            updates_before: critic updates before the previous step.
+            updates: critic updates before this step.
         """
         del env_step, updates_before, updates
         return False
+
+    @property
+    def reset_period(self) -> int | None:
+        """Critic updates between two resets; None where resets do not follow their count."""
+        return None
 
     # Derived from the methods above.
 
@@ -296,37 +325,7 @@ class ActorCriticConfig(ABC):
         action = jax.ShapeDtypeStruct((self.action_size,), jnp.float32)
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         shapes = jax.eval_shape(self.critic_of(width).init, key, observation, action)
-        return sum(leaf.size for leaf in jax.tree.leaves(shapes))
-
-
-def init(config: ActorCriticConfig, key: Array, learning_rate: Array | float) -> AgentState:
-    """Return a fresh agent.
-
-    Args:
-        config: the algorithm.
-        key: JAX random key of the initial weights.
-        learning_rate: step size of critic and actor, and of the temperature unless it has its own.
-    """
-    actor_key, critic_key, passive_key, extra_key = jax.random.split(key, 4)
-    observation, action = jnp.zeros(config.observation_size), jnp.zeros(config.action_size)
-    critic = config.critic.init(critic_key, observation, action)
-    passive = temperature = None
-    if config.passive_width is not None:
-        passive_critic = config.critic_of(config.passive_width)
-        passive = learner(config, passive_critic.init(passive_key, observation, action))
-    if config.initial_temperature is not None:
-        logarithm = jnp.asarray(math.log(config.initial_temperature), jnp.float32)
-        temperature = Learner(logarithm, config.temperature_optimizer.init(logarithm))
-    state = AgentState(
-        actor=learner(config, config.actor.init(actor_key, observation)),
-        critic=learner(config, critic),
-        target_critic=jax.tree.map(jnp.copy, critic),  # own buffers: the state is donated
-        log_temperature=temperature,
-        passive_critic=passive,
-        extra=None,
-        learning_rate=jnp.asarray(learning_rate, jnp.float32),
-    )
-    return state._replace(extra=config.init_extra(state, extra_key))
+        return count_params(shapes)
 
 
 def learner(config: ActorCriticConfig, params: Params) -> Learner:
@@ -346,33 +345,19 @@ def predictions(
     return cast("Array", config.critic.apply(critic, observation, action))
 
 
-def bellman(config: ActorCriticConfig, batch: Transition, value: Array) -> Array:
-    """Return ``r + gamma (1 - terminated) value``, with ``value`` and the result ``(B, K)``."""
-    continues = 1.0 - jnp.asarray(batch.terminated)
-    return jnp.asarray(batch.reward)[:, None] + config.discount * continues[:, None] * value
+def bellman(batch: Batch, value: Array) -> Array:
+    """Return ``r + discount value``, with ``value`` and the result ``(B, K)``."""
+    return jnp.asarray(batch.reward)[:, None] + jnp.asarray(batch.discount)[:, None] * value
 
 
-def critic_loss(
-    config: ActorCriticConfig, critic: Params, batch: Transition, target: Array
-) -> Array:
+def critic_loss(config: ActorCriticConfig, critic: Params, batch: Batch, target: Array) -> Array:
     """Return the critics' loss, summed over the two, mean over the batch."""
     predicted = predictions(config, critic, batch.observation, batch.action)
     return config.loss(predicted, target).mean()
 
 
-def passive_loss(
-    config: ActorCriticConfig, critic: Params, batch: Transition, target: Array
-) -> Array:
+def passive_loss(config: ActorCriticConfig, critic: Params, batch: Batch, target: Array) -> Array:
     """Return the same loss of the passive critics, on the first ones' target."""
     network = config.critic_of(cast("int", config.passive_width))
     predicted = cast("Array", network.apply(critic, batch.observation, batch.action))
     return config.loss(predicted, target).mean()
-
-
-def descend(
-    learner: Learner, gradient: Params, optimizer: optax.GradientTransformation, rate: Array
-) -> Learner:
-    """Take one step of ``rate`` against the optimiser's direction."""
-    direction, optimizer_state = optimizer.update(gradient, learner.optimizer, learner.params)
-    params = jax.tree.map(lambda p, d: p - rate * d, learner.params, direction)
-    return Learner(params, optimizer_state)

@@ -13,8 +13,8 @@ from jax import Array
 from jax import numpy as jnp
 
 from vs_agents import replay as memory
-from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.lanes import Lanes, learn
+from vs_agents.agent import Agent, AgentState
+from vs_agents.lanes import Lanes, learn, observe
 from vs_agents.replay import Replay, Transition
 
 type World = Any  # a pytree: the environments of all lanes
@@ -26,7 +26,7 @@ COLLECT = -1
 
 
 class Inside(NamedTuple):
-    """Agents and their environments; every leaf but ``lanes.replay.inserted`` is per lane."""
+    """Agents and their environments; every leaf is per lane, but for two of `Lanes`."""
 
     lanes: Lanes
     world: World
@@ -42,7 +42,7 @@ def run_inside(
     length: Array,
     *,
     environment: Environment,
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     counts: tuple[int, ...],
 ) -> tuple[Inside, dict[str, Array]]:
@@ -66,7 +66,8 @@ def run_inside(
         world=jax.tree.map(jnp.asarray, inside.world), action=jnp.asarray(inside.action)
     )
     branches = [_collect, *(partial(_learn, config, batch_size, n) for n in counts)]
-    operands = (inside.lanes.agent, inside.lanes.replay, inside.lanes.key, inside.lanes.key)
+    lanes = inside.lanes
+    operands = (lanes.agent, lanes.replay, lanes.key, lanes.key, lanes.updates)
     named: dict[str, Any] = {}
     for branch in branches:
         named |= jax.eval_shape(branch, *operands)[1]
@@ -94,11 +95,13 @@ def run_inside(
         agent, metrics = jax.lax.switch(
             which,
             [partial(filled, branch) for branch in branches],
-            *(lanes.agent, replay, keys[:, 1], keys[:, 3]),
+            *(lanes.agent, replay, keys[:, 1], keys[:, 3], lanes.updates),
         )
+        agent = jax.vmap(partial(observe, config))(agent, transition, observation)
         action = jax.vmap(config.explore)(agent, observation, keys[:, 2])
         history = {name: rows.at[i].set(metrics[name]) for name, rows in history.items()}
-        return Inside(Lanes(agent, replay, keys[:, 0]), world, action), history
+        updates = lanes.updates + jnp.maximum(due[i], 0)
+        return Inside(Lanes(agent, replay, keys[:, 0], updates), world, action), history
 
     return jax.lax.fori_loop(0, length, one, (inside, none))
 
@@ -112,15 +115,16 @@ def _collect(agent: AgentState, *_: Any) -> tuple[AgentState, dict[str, Array]]:
 
 
 def _learn(
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     updates: int,
     agent: AgentState,
     replay: Replay,
     sample_keys: Array,
     update_keys: Array,
+    done: Array,
 ) -> tuple[AgentState, dict[str, Array]]:
     def one(agent: AgentState, data: Transition, *keys: Array) -> Any:
-        return learn(config, agent, Replay(data, replay.inserted), *keys, batch_size, updates)
+        return learn(config, agent, Replay(data, replay.inserted), *keys, done, batch_size, updates)
 
     return jax.vmap(one)(agent, replay.data, sample_keys, update_keys)

@@ -12,12 +12,10 @@ import optax
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents import actor_critic
 from vs_agents import replay as memory
-from vs_agents.actor_critic import ActorCriticConfig, AgentState
-from vs_agents.distributions import standard_normal
+from vs_agents.agent import Agent, AgentState, Params
 from vs_agents.lanes import Lanes
-from vs_agents.replay import Replay, Transition, Values
+from vs_agents.replay import Batch, Replay, Transition, Values, as_batch
 
 _GROUPS = 8  # batches behind one estimate of the gradient noise
 _DIAGNOSE, _STREAM, _FRESH = 1, 2, 3  # folded into the lanes' keys
@@ -30,7 +28,7 @@ class Stream(NamedTuple):
     key: Array
 
 
-def init_stream(config: ActorCriticConfig, *, seeds: Values, capacity: int) -> Stream:
+def init_stream(config: Agent, *, seeds: Values, capacity: int) -> Stream:
     """Return an empty validation stream for every lane.
 
     Args:
@@ -51,7 +49,7 @@ def step_stream(
     transition: Transition,
     observation: Values,
     *,
-    config: ActorCriticConfig,
+    config: Agent,
 ) -> tuple[Stream, Array]:
     """Insert the held-out environments' transitions and choose the next actions there.
 
@@ -80,9 +78,7 @@ def step_stream(
 
 
 @partial(jax.jit, static_argnames="config")
-def fresh_loss(
-    lanes: Lanes, transition: Transition, *, config: ActorCriticConfig
-) -> dict[str, Array]:
+def fresh_loss(lanes: Lanes, transition: Transition, *, config: Agent) -> dict[str, Array]:
     """Return the critics' loss on transitions that no update has seen yet.
 
     Args:
@@ -96,8 +92,9 @@ def fresh_loss(
     """
 
     def one(agent: AgentState, key: Array, new: Transition) -> dict[str, Array]:
-        batch = jax.tree.map(lambda x: x[None], new)
-        return _renamed("fresh", _td_loss(config, agent, batch, jax.random.fold_in(key, _FRESH)))
+        batch = as_batch(jax.tree.map(lambda x: x[None], new), discount=config.discount)
+        losses = config.td_losses(agent, batch, jax.random.fold_in(key, _FRESH))
+        return _renamed("fresh", losses)
 
     return jax.vmap(one)(lanes.agent, lanes.key, transition)
 
@@ -107,7 +104,7 @@ def diagnose(
     lanes: Lanes,
     stream: Stream | None,
     *,
-    config: ActorCriticConfig,
+    config: Agent,
     batch_size: int,
     noise_scale: bool = False,
 ) -> dict[str, Array]:
@@ -136,11 +133,12 @@ def diagnose(
             "actor_param_norm": optax.tree.norm(agent.actor.params),
         }
         shape = (_GROUPS, batch_size)
-        groups = memory.sample(Replay(data, lanes.replay.inserted), keys[0], shape)
-        found |= _renamed("train", _td_loss(config, agent, _flat(groups), keys[1]))
+        window = {"discount": config.discount, "n_step": config.n_step}
+        groups = memory.sample(Replay(data, lanes.replay.inserted), keys[0], shape, **window)
+        found |= _renamed("train", config.td_losses(agent, _flat(groups), keys[1]))
         if other is not None and held_out is not None:
-            unseen = memory.sample(Replay(other, held_out.inserted), keys[2], shape)
-            found |= _renamed("validation", _td_loss(config, agent, _flat(unseen), keys[1]))
+            unseen = memory.sample(Replay(other, held_out.inserted), keys[2], shape, **window)
+            found |= _renamed("validation", config.td_losses(agent, _flat(unseen), keys[1]))
         if noise_scale:
             found["grad_noise_scale"] = _noise_scale(config, agent, groups, keys[3])
         return found
@@ -149,37 +147,23 @@ def diagnose(
     return jax.vmap(one)(lanes.agent, lanes.key, lanes.replay.data, other)
 
 
-def _td_loss(
-    config: ActorCriticConfig, agent: AgentState, batch: Transition, key: Array
-) -> dict[str, Array]:
-    noise = standard_normal(key, batch.action.shape)
-    target = config.target(agent, batch, noise)
-    found = {"critic_loss": actor_critic.critic_loss(config, agent.critic.params, batch, target)}
-    if agent.passive_critic is not None:
-        params = agent.passive_critic.params
-        found["passive_critic_loss"] = actor_critic.passive_loss(config, params, batch, target)
-    return found
-
-
 def _renamed(where: str, losses: dict[str, Array]) -> dict[str, Array]:
     return {
         name.replace("critic_loss", f"{where}_critic_loss"): value for name, value in losses.items()
     }
 
 
-def _flat(groups: Transition) -> Transition:
+def _flat(groups: Batch) -> Batch:
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), groups)
 
 
-def _noise_scale(
-    config: ActorCriticConfig, agent: AgentState, groups: Transition, key: Array
-) -> Array:
-    def gradient(batch_and_key: tuple[Transition, Array]) -> Array:
-        batch, key = batch_and_key
-        target = config.target(agent, batch, standard_normal(key, batch.action.shape))
-        tree = jax.grad(lambda p: actor_critic.critic_loss(config, p, batch, target))(
-            agent.critic.params
-        )
+def _noise_scale(config: Agent, agent: AgentState, groups: Batch, key: Array) -> Array:
+    def loss(critic: Params, batch: Batch, key: Array) -> Array:
+        state = agent._replace(critic=agent.critic._replace(params=critic))
+        return config.td_losses(state, batch, key)["critic_loss"]
+
+    def gradient(batch_and_key: tuple[Batch, Array]) -> Array:
+        tree = jax.grad(loss)(agent.critic.params, *batch_and_key)
         return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)])
 
     gradients = jax.lax.map(gradient, (groups, jax.random.split(key, _GROUPS)))

@@ -1,4 +1,4 @@
-"""The tanh-normal distribution."""
+"""The tanh-normal distribution, and categorical distributions of returns."""
 
 import math
 
@@ -37,3 +37,20 @@ def tanh_normal(mean: Array, log_std: Array, noise: Array) -> tuple[Array, Array
     normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
     log_slope = 2 * (math.log(2.0) - u - nn.softplus(-2 * u))
     return jnp.tanh(u), (normal - log_slope).sum(-1)
+
+
+def project(target: Array, weight: Array, bins: Array) -> Array:
+    """Project distributions linearly onto evenly spaced bins.
+
+    Args:
+        target: ``(..., K)`` places of the probability, inside the bins' range.
+        weight: ``(..., K)`` the probability there.
+        bins: ``(K,)``.
+
+    Returns:
+        ``(..., K)`` probabilities of the bins.
+    """
+    # over the whole range: the difference of two neighbours has lost digits
+    place = (target - bins[0]) * ((len(bins) - 1) / (bins[-1] - bins[0]))
+    share = jnp.clip(1.0 - jnp.abs(place[..., None] - jnp.arange(len(bins))), 0.0, 1.0)
+    return jnp.einsum("...j,...ji->...i", weight, share)

@@ -1,15 +1,13 @@
 """Floating-point operations of updates: by the papers' formula, and counted by XLA."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 import jax
 
-from vs_agents import actor_critic
 from vs_agents import replay as memory
-from vs_agents.actor_critic import ActorCriticConfig
+from vs_agents.agent import Agent
 
 
 class UpdateFlops(NamedTuple):
@@ -20,7 +18,7 @@ class UpdateFlops(NamedTuple):
 
 
 @cache  # counting builds the networks' shapes, which takes a tenth of a second
-def formula_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
+def formula_flops(config: Agent, batch_size: int) -> UpdateFlops:
     """Return the papers' counts: 10 N B per critic update, 12 N B per actor update.
 
     ``N`` is the number of critic parameters, ``B`` the batch size (arXiv:2502.04327, eq. 4.2; there
@@ -31,19 +29,19 @@ def formula_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
 
 
 @cache
-def measured_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
+def measured_flops(config: Agent, batch_size: int) -> UpdateFlops:
     """Return XLA's count of the lowered programs of one lane, passive critics left out.
 
     The loop over target quantiles is counted once, as XLA does with loops; its arithmetic is
     elementwise and small beside the matrix products.
     """
-    config = replace(config, passive_width=None)
     sizes = config.observation_size, config.action_size
-    batch = jax.eval_shape(
-        lambda: jax.tree.map(lambda x: x[0], memory.empty(batch_size, *sizes, lanes=1).data)
-    )
     key = jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda k: actor_critic.init(config, k, 1.0), key)
+    steps = jax.eval_shape(lambda: memory.empty(batch_size, *sizes, lanes=1).data)
+    batch = jax.eval_shape(
+        lambda x: memory.as_batch(jax.tree.map(lambda y: y[0], x), discount=1.0), steps
+    )
+    state = jax.eval_shape(lambda k: config.init(k, 1.0)._replace(passive_critic=None), key)
 
     def count(update: Callable[..., Any]) -> float:
         cost = jax.jit(update).lower(state, batch, key).cost_analysis()
@@ -52,9 +50,7 @@ def measured_flops(config: ActorCriticConfig, batch_size: int) -> UpdateFlops:
     return UpdateFlops(count(config.update_critic), count(config.update_actor))
 
 
-def measured_total(
-    config: ActorCriticConfig, batch_size: int, *, decisions: int, updates: int
-) -> float:
+def measured_total(config: Agent, batch_size: int, *, decisions: int, updates: int) -> float:
     """Return `measured_flops` over all updates of one agent.
 
     Args:
@@ -64,5 +60,9 @@ def measured_total(
         updates: critic updates.
     """
     each = measured_flops(config, batch_size)
-    actor_updates = decisions if config.actor_every == "env_step" else updates
+    actor_updates = {
+        "critic_update": updates,
+        "second_critic_update": updates // 2,
+        "env_step": decisions,
+    }[config.actor_every]
     return each.critic * updates + each.actor * actor_updates

@@ -25,21 +25,22 @@ class Dense(nn.Module):
         features: size of the last axis of the result.
         dtype: type in which products are formed; sums, weights and the result are float32.
         gain: of the initial weights.
+        bias: whether there is one.
     """
 
     features: int
     dtype: Dtype = "float32"
     gain: float = 2.0**0.5
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``(..., inputs)`` to ``(..., features)``."""
         initial = nn.initializers.orthogonal(self.gain)
         kernel = self.param("kernel", initial, (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         rows = x.reshape(-1, x.shape[-1])
-        y = matmul(rows, kernel, self.dtype)
-        return y.reshape(*x.shape[:-1], self.features) + bias
+        y = matmul(rows, kernel, self.dtype).reshape(*x.shape[:-1], self.features)
+        return y + self.param("bias", nn.initializers.zeros, (self.features,)) if self.bias else y
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -71,6 +71,7 @@ class GaussianActor(nn.Module):
         action_size: length of one action.
         squash: bound on the log standard deviation, [-10, 2]: "clip" cuts it off there, "tanh"
             maps it by ``-10 + 6 (1 + tanh x)``.
+        mean_gain: of the initial weights of the mean's head; the log standard deviation's have 1.
         dtype: of the products.
     """
 
@@ -79,20 +80,22 @@ class GaussianActor(nn.Module):
     depth: int
     action_size: int
     squash: Squash
+    mean_gain: float
     dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
         """Map ``(..., observation)`` to two arrays ``(..., action)``."""
         hidden = self.torso(self.width, self.depth, self.dtype)(observation)
-        mean, x = jnp.split(Dense(2 * self.action_size, self.dtype)(hidden), 2, axis=-1)
+        mean = Dense(self.action_size, self.dtype, gain=self.mean_gain)(hidden)
+        x = Dense(self.action_size, self.dtype, gain=1.0)(hidden)
         if self.squash == "clip":
             return mean, jnp.clip(x, LOG_STD_MIN, LOG_STD_MAX)
         return mean, LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (1.0 + jnp.tanh(x))
 
 
 class ShiftedActor(nn.Module):
-    """BRO's optimistic actor: the conservative actor's mean plus a learned shift.
+    """BRO's optimistic actor: the conservative actor's mean plus a learned shift without a bias.
 
     Attributes:
         width: units of each layer.
@@ -111,7 +114,7 @@ class ShiftedActor(nn.Module):
         """Map ``(..., observation)`` and means ``(..., action)`` to new means ``(..., action)``."""
         x = jnp.concatenate([observation, mean], axis=-1)
         hidden = BroNet(self.width, self.depth, self.dtype)(x)
-        return mean + Dense(self.action_size, self.dtype, gain=0.01)(hidden)
+        return mean + Dense(self.action_size, self.dtype, gain=0.01, bias=False)(hidden)
 
 
 class _Critic(nn.Module):

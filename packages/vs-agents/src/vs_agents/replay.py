@@ -13,14 +13,30 @@ type Values = Array | np.ndarray  # numpy where it comes from an environment
 class Transition(NamedTuple):
     """One environment step, or a batch of them with leading axes.
 
-    ``terminated`` is 1 only where the task ended by itself. A time limit (truncation) is 0: the
-    value of ``next_observation``, the last one before the reset, is still bootstrapped from.
+    ``terminated`` is 1 only where the task ended by itself, ``truncated`` where a time limit ended
+    the episode: the value of ``next_observation``, the last one before the reset, is still
+    bootstrapped from.
     """
 
     observation: Values  # (..., observation)
     action: Values  # (..., action)
     reward: Values  # (...)
     terminated: Values  # (...)
+    truncated: Values  # (...)
+    next_observation: Values  # (..., observation)
+
+
+class Batch(NamedTuple):
+    """Experience to learn from, with leading axes: windows of one step or more.
+
+    A target is ``reward + discount * value of next_observation``: ``reward`` is the window's
+    discounted sum, ``discount`` is gamma to the number of its steps, 0 where the task ended.
+    """
+
+    observation: Values  # (..., observation)
+    action: Values  # (..., action)
+    reward: Values  # (...)
+    discount: Values  # (...)
     next_observation: Values  # (..., observation)
 
 
@@ -50,6 +66,7 @@ def empty(capacity: int, observation_size: int, action_size: int, *, lanes: int)
             action=jnp.zeros((*shape, action_size)),
             reward=jnp.zeros(shape),
             terminated=jnp.zeros(shape),
+            truncated=jnp.zeros(shape),
             next_observation=jnp.zeros((*shape, observation_size)),
         ),
         jnp.zeros((), jnp.int32),
@@ -67,14 +84,44 @@ def insert(replay: Replay, transition: Transition) -> Replay:
     return Replay(data, replay.inserted + 1)
 
 
-def sample(replay: Replay, key: Array, shape: tuple[int, ...]) -> Transition:
-    """Draw transitions uniformly, with replacement, from those present.
+def sample(
+    replay: Replay, key: Array, shape: tuple[int, ...], *, discount: float, n_step: int = 1
+) -> Batch:
+    """Draw windows of ``n_step`` steps; their first steps are uniform, with replacement.
+
+    A window is cut at the end of its episode and at the newest transition, and bootstraps from there.
 
     Args:
         replay: memory with at least one transition.
         key: JAX random key.
         shape: leading shape of the result, e.g. ``(updates, batch_size)``.
+        discount: gamma, of one step.
+        n_step: steps of a window.
     """
-    present = jnp.minimum(replay.inserted, replay.data.reward.shape[0])
-    places = jax.random.randint(key, shape, 0, present)
-    return jax.tree.map(lambda kept: kept[places], replay.data)
+    data, capacity = jax.tree.map(jnp.asarray, replay.data), replay.data.reward.shape[0]
+    first = jax.random.randint(key, shape, 0, jnp.minimum(replay.inserted, capacity))
+    last, reward, power = first, data.reward[first], jnp.full(shape, discount)
+    for _ in range(n_step - 1):
+        ended = (data.terminated[last] > 0) | (data.truncated[last] > 0)
+        longer = ~ended & (last != (replay.inserted - 1) % capacity)
+        last = jnp.where(longer, (last + 1) % capacity, last)
+        reward = reward + jnp.where(longer, power * data.reward[last], 0.0)
+        power = jnp.where(longer, power * discount, power)
+    return Batch(
+        observation=data.observation[first],
+        action=data.action[first],
+        reward=reward,
+        discount=power * (1.0 - data.terminated[last]),
+        next_observation=data.next_observation[last],
+    )
+
+
+def as_batch(transition: Transition, *, discount: float) -> Batch:
+    """Return transitions as windows of one step."""
+    return Batch(
+        transition.observation,
+        transition.action,
+        transition.reward,
+        discount * (1.0 - transition.terminated),
+        transition.next_observation,
+    )

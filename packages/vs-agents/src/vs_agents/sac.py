@@ -1,4 +1,4 @@
-"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905), as in ``jaxrl``."""
+"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905), updated and started as in ``jaxrl``."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ from vs_agents.networks import MLP, GaussianActor, TwinCritic
 class SAC(ActorCriticConfig):
     """Soft actor-critic.
 
-    Two hidden layers, Adam with one learning rate for critic, actor and temperature (published:
-    3e-4), discount 0.99, target critics following with rate 0.005, target entropy -|A|/2,
-    temperature 1 at start, twin critics of which the smaller counts, entropy in the backup. One
-    update goes critic -> target critic -> actor (against the new critic) -> temperature, all on the
-    same batch.
+    Two hidden layers, orthogonal weights at start (gain sqrt 2, both heads of the actor 1), Adam
+    with one learning rate for critic, actor and temperature (published: 3e-4), discount 0.99, target
+    critics following with rate 0.005, target entropy -|A|/2, temperature 1 at start, twin critics of
+    which the smaller counts, entropy in the backup. One update goes critic -> target critic -> actor
+    (against the new critic) -> temperature, all on the same batch.
     """
 
     @property
     def actor(self) -> nn.Module:
         """Two hidden layers; the log standard deviation is cut off at [-10, 2]."""
-        return GaussianActor(MLP, self.actor_width, 2, self.action_size, "clip", self.dtype)
+        return GaussianActor(MLP, self.actor_width, 2, self.action_size, "clip", 1.0, self.dtype)
 
     def critic_of(self, width: int) -> TwinCritic:
         """Return two MLPs with one output each."""

@@ -1,13 +1,14 @@
 """One door to every backend. Simulators are imported behind it, not before."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
 
-from vs_envs.python_loop import LoopEnv
+from vs_envs.python_loop import Environment, LoopEnv
 from vs_envs.registry import registered_build, task
 from vs_envs.vector import VectorEnv
 
@@ -24,7 +25,13 @@ BACKENDS = ("python", "envpool", "mjx", "auto")
 os.environ.setdefault("MUJOCO_GL", "disabled")
 
 
-def make(name: str, *, seeds: Sequence[int] | np.ndarray, backend: str = "python") -> VectorEnv:
+def make(
+    name: str,
+    *,
+    seeds: Sequence[int] | np.ndarray,
+    backend: str = "python",
+    action_repeat: int = 1,
+) -> VectorEnv:
     """Build environments of one task.
 
     Args:
@@ -35,15 +42,20 @@ def make(name: str, *, seeds: Sequence[int] | np.ndarray, backend: str = "python
             Playground's versions of DMC tasks in JAX (`vs_envs.mjx`); ``auto``, the one that
             `choose_backend` returns. The result's ``backend`` and ``why`` say what was chosen, and
             why.
+        action_repeat: steps of the task per step of the result: their rewards add up, and its
+            ``task`` has so many fewer ``episode_steps``. Other than 1 with the Python backend only.
 
     Raises:
-        ValueError: if the task or the backend is unknown, the backend does not have the task, there
-            is no seed, or one is out of range.
+        ValueError: if the task or the backend is unknown, the backend does not have the task or the
+            action repeat, an episode is no whole number of repeats, there is no seed, or one is out
+            of range.
         ImportError: if what the task or the backend needs is not installed; the message has the
             command.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if action_repeat != 1:
+        return _repeating(name, seeds, backend, action_repeat)
     if backend == "auto":
         chosen, why = choose_backend(name, environments=len(seeds))
         environments = _build(name, seeds, chosen)
@@ -81,14 +93,29 @@ def choose_backend(
     return "envpool", f"auto: {known}, at the price of exact resumption in mid-episode"
 
 
-def _build(name: str, seeds: Sequence[int] | np.ndarray, backend: str) -> VectorEnv:
-    facts, own = task(name), registered_build(name)
-    if own is not None:
-        from vs_envs._registered import registered_environment
+def _repeating(
+    name: str, seeds: Sequence[int] | np.ndarray, backend: str, repeat: int
+) -> VectorEnv:
+    facts = task(name)
+    if backend not in ("python", "auto"):
+        raise ValueError(f"{backend} has no action repeat: use python, or action_repeat 1")
+    if repeat < 1 or facts.episode_steps % repeat:
+        raise ValueError(
+            f"action_repeat = {repeat}: expected a divisor of {facts.episode_steps}, the steps of "
+            f"an episode of {facts.name}"
+        )
+    facts = replace(
+        facts,
+        episode_steps=facts.episode_steps // repeat,
+        action_repeat=facts.action_repeat * repeat,
+    )
+    return LoopEnv(facts, _loop_builder(name), seeds=seeds, repeat=repeat)
 
-        if backend != "python":
-            raise ValueError(f"{backend} has no {facts.name}, a registered task: use python")
-        return LoopEnv(facts, lambda _, seed: registered_environment(facts, own, seed), seeds=seeds)
+
+def _build(name: str, seeds: Sequence[int] | np.ndarray, backend: str) -> VectorEnv:
+    facts = task(name)
+    if backend != "python" and registered_build(name) is not None:
+        raise ValueError(f"{backend} has no {facts.name}, a registered task: use python")
     if backend == "envpool":
         from vs_envs.envpool import PoolEnv
 
@@ -97,6 +124,16 @@ def _build(name: str, seeds: Sequence[int] | np.ndarray, backend: str) -> Vector
         from vs_envs.mjx import MJXVectorEnv
 
         return MJXVectorEnv(facts.name, seeds=seeds)
+    return LoopEnv(facts, _loop_builder(name), seeds=seeds)
+
+
+def _loop_builder(name: str) -> Callable[[str, int], Environment]:
+    """Return what builds one environment of a task from its ``env`` and a seed."""
+    facts, own = task(name), registered_build(name)
+    if own is not None:
+        from vs_envs._registered import registered_environment
+
+        return lambda _, seed: registered_environment(facts, own, seed)
     match facts.benchmark:
         case "dmc":
             from vs_envs.dmc import dmc_environment as build
@@ -104,4 +141,4 @@ def _build(name: str, seeds: Sequence[int] | np.ndarray, backend: str) -> Vector
             from vs_envs.gym import gym_environment as build
         case _:
             from vs_envs.hbench import humanoid_environment as build
-    return LoopEnv(facts, build, seeds=seeds)
+    return build

@@ -57,17 +57,20 @@ class LoopEnv(VectorEnv):
         build: Callable[[str, int], Environment],
         *,
         seeds: Sequence[int] | np.ndarray,
+        repeat: int = 1,
     ) -> None:
         """Build one environment per seed.
 
         Args:
-            task: the facts of the task.
+            task: the facts of the task, the repeated one's.
             build: makes one environment from the task's ``env`` and a seed.
             seeds: one seed per environment.
+            repeat: steps of an environment per action.
 
         Raises:
             ValueError: if there is no seed, or one is out of range.
         """
+        self._repeat = repeat
         super().__init__(task, seeds=seeds, backend="python")
         self._environments = [build(task.env, seed) for seed in self._seeds]
         self._origins = [environment.stream() for environment in self._environments]
@@ -91,7 +94,7 @@ class LoopEnv(VectorEnv):
         terminated, truncated = np.zeros((2, self.num_envs), bool)
         for i, (environment, action) in enumerate(zip(self._environments, actions, strict=True)):
             self._actions[i, self._steps[i]] = action
-            final[i], reward[i], terminated[i], truncated[i] = environment.step(action)
+            final[i], reward[i], terminated[i], truncated[i] = self._apply(environment, action)
         self._steps += 1
         # a registered environment may have no time limit
         truncated |= (self._steps >= self.task.episode_steps) & ~terminated
@@ -99,6 +102,17 @@ class LoopEnv(VectorEnv):
         for i in np.flatnonzero(terminated | truncated).tolist():
             observation[i] = self._begin(i)
         return Outcomes(observation, final, reward, terminated, truncated)
+
+    def _apply(self, environment: Environment, action: np.ndarray) -> Outcome:
+        """Repeat an action; rewards add up, an end cuts it off."""
+        outcome = environment.step(action)
+        total = outcome.reward
+        for _ in range(self._repeat - 1):
+            if outcome.terminated or outcome.truncated:
+                break
+            outcome = environment.step(action)
+            total += outcome.reward
+        return outcome._replace(reward=total)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return where the running episodes began and the actions since.
@@ -129,7 +143,7 @@ class LoopEnv(VectorEnv):
             environment.set_stream(streams[i])
             observation = self._begin(i)
             for action in actions[i, : steps[i]]:
-                observation = environment.step(action).observation
+                observation = self._apply(environment, action).observation
             observations.append(observation)
         self._steps[:] = steps
         self._actions[:, : actions.shape[1]] = actions

@@ -67,12 +67,12 @@ def as_counts(counts: ArrayLike | None, n_seeds: int) -> Floats:
     return times
 
 
-def as_flags(stopped: ArrayLike, n_seeds: int) -> Booleans:
-    """Return ``stopped`` as ``(S,)`` booleans."""
-    flags = np.asarray(stopped)
+def as_flags(values: ArrayLike, n_seeds: int, name: str) -> Booleans:
+    """Return ``stopped`` or ``failed`` as ``(S,)`` booleans."""
+    flags = np.asarray(values)
     if flags.shape != (n_seeds,) or flags.dtype != np.bool_:
         raise ValueError(
-            f"stopped must have one boolean per seed, i.e. shape ({n_seeds},), "
+            f"{name} must have one boolean per seed, i.e. shape ({n_seeds},), "
             f"not {flags.dtype} of shape {flags.shape}"
         )
     return flags

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from vs_isotonic._checks import Floats, Integers, as_flags, as_levels, as_returns, as_steps
 from vs_isotonic._search import first_minimum, margins, settle
-from vs_isotonic.crossing import Crossings, crossings
+from vs_isotonic.crossing import Crossings, crossings, gaps
 from vs_isotonic.means import mean_crossings, mean_curve, seeds_in_mean, with_seeds
 from vs_isotonic.regression import fit_row
 
@@ -42,11 +42,14 @@ def bootstrap_crossings(
     bootstraps: int = 100,
     rng: np.random.Generator,
     stopped: ArrayLike | None = None,
+    failed: ArrayLike | None = None,
+    resets: ArrayLike = (),
 ) -> Crossings:
     """Resample seeds with replacement, average them, and find every sample's crossings.
 
-    Seeds without a single evaluation take no part in the draw. Duplicate seeds are drawn as if they
-    were independent, which makes intervals too narrow: see ``distinct_seeds``.
+    Seeds without a single evaluation take no part in the draw, unless they ``failed``. Duplicate
+    seeds are drawn as if they were independent, which makes intervals too narrow: see
+    ``distinct_seeds``.
 
     Args:
         steps: env steps of the evaluations, ``(T,)``, strictly increasing.
@@ -56,28 +59,33 @@ def bootstrap_crossings(
         rng: source of randomness.
         stopped: shape ``(S,)``, True where a seed was stopped on success after its last value;
             ``mean_crossings`` says what that means.
+        failed: shape ``(S,)``, True where a seed failed after its last value, or before any.
+        resets: env steps of the agents' resets; every sample's mean loses its own dips.
 
     Returns:
         ``step`` of shape ``(K, J)`` (``(K,)`` for a scalar) and ``last_step`` of ``(K,)``: a sample
-        ends where the last of its own seeds ends. When ``stopped`` is given, ``last_step`` and
-        ``seeds`` have the shape of ``step``.
+        ends where the last of its own seeds ends. When ``stopped`` or ``failed`` is given,
+        ``last_step`` and ``seeds`` have the shape of ``step``.
 
     Raises:
         ValueError: bad shapes, infinite values, or no seed with an evaluation.
     """
     values = as_returns(returns)
-    flags = None if stopped is None else as_flags(stopped, values.shape[1])
+    none = np.zeros(values.shape[1], bool)
+    by_level = stopped is not None or failed is not None
+    flags = none if stopped is None else as_flags(stopped, values.shape[1], "stopped")
+    fallen = none if failed is None else as_flags(failed, values.shape[1], "failed")
     holes = np.isnan(values)
     complete = not holes.any()
     if not complete:
-        live = ~holes.all(axis=0)
+        live = fallen | ~holes.all(axis=0)
         if not live.any():
             raise ValueError("returns has no seed with an evaluation: every value is NaN")
-        values = values[:, live]
-        flags = None if flags is None else flags[live]
+        values, flags, fallen = values[:, live], flags[live], fallen[live]
     counts = bootstrap_counts(values.shape[1], bootstraps, rng)
-    if flags is not None and flags.any():
-        return mean_crossings(steps, values, thresholds, counts=counts, stopped=flags)
+    if np.size(resets) or flags.any() or fallen.any():
+        given = {"stopped": flags, "failed": fallen} if by_level else {}
+        return mean_crossings(steps, values, thresholds, counts=counts, resets=resets, **given)
     axis = as_steps(steps, len(values), "returns")
     if complete:
         levels = as_levels(thresholds)
@@ -85,10 +93,11 @@ def bootstrap_crossings(
         found = Crossings(
             step=np.append(axis, np.inf)[index].reshape((bootstraps, *levels.shape)),
             last_step=np.full(bootstraps, axis[-1]),
+            spacing=gaps(axis)[index].reshape((bootstraps, *levels.shape)),
         )
     else:
         found = crossings(axis, mean_curve(values, counts=counts), thresholds)
-    if flags is None:
+    if not by_level:
         return found
     seeds = seeds_in_mean(values, counts=counts).astype(np.float64)
     return with_seeds(axis, found, seeds, by_level=True)

@@ -1,6 +1,7 @@
 """Repairs of published curves before they are averaged."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,7 +68,8 @@ def remove_resets(steps: ArrayLike, curve: ArrayLike, resets: ArrayLike) -> Floa
 
     In the segment after a reset only the evaluations from the first one that is back at the level
     just before that reset (the last observation before it) are kept. A segment that never gets back
-    is taken out whole. An evaluation at the very step of a reset counts as after it.
+    is taken out whole. An evaluation at the very step of a reset may have been made before or after
+    it: it counts as after if the curve drops at least as much towards it as it drops behind it.
 
     Args:
         steps: env steps of the evaluations, ``(T,)``, strictly increasing.
@@ -92,13 +94,22 @@ def remove_resets(steps: ArrayLike, curve: ArrayLike, resets: ArrayLike) -> Floa
         raise ValueError("resets must be a list of finite, strictly increasing env steps")
 
     kept = values.reshape(-1, axis.size).copy()
-    starts = np.searchsorted(axis, times, side="left")
-    ends = np.append(starts, axis.size)[1:]
-    for row, original in zip(kept, values.reshape(-1, axis.size), strict=True):
-        for start, end in zip(starts, ends, strict=True):
-            before = original[:start][~np.isnan(original[:start])]
-            if before.size == 0:
-                continue
-            back = original[start:end] >= before[-1]
-            row[start : start + back.argmax() if back.any() else end] = np.nan
+    for row in kept:
+        observed = np.flatnonzero(~np.isnan(row))
+        row[observed] = _without_dips(axis[observed], row[observed], times)
     return kept.reshape(values.shape)
+
+
+def _without_dips(steps: Floats, row: Floats, resets: Floats) -> Floats:
+    """Return a row without holes, (T,), with NaN over its dips."""
+    starts = np.searchsorted(steps, resets, side="left")
+    for k, start in enumerate(starts):
+        if 0 < start < steps.size - 1 and steps[start] == resets[k]:
+            before, at, after = row[start - 1 : start + 2]
+            starts[k] = start if before - at >= at - after else start + 1
+    kept = row.copy()
+    for start, end in pairwise([*starts, steps.size]):
+        if 0 < start < end:
+            back = row[start:end] >= row[start - 1]
+            kept[start : start + back.argmax() if back.any() else end] = np.nan
+    return kept

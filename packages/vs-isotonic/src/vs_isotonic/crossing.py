@@ -36,12 +36,16 @@ class Crossings:
             Shape of the curves' leading axes, then of the thresholds. Never NaN.
         last_step: last observed env step of each curve, shape of the leading axes (of ``step``
             where seeds stopped on success): a censored crossing is known to lie beyond it.
+        spacing: env steps from the observation before the crossing (from 0 where there is none) to
+            the crossing, shape of ``step``; NaN where censored. The level was reached somewhere
+            in between: a variance of spacing²/12.
         seeds: for a mean over seeds, how many are in it at the crossing (at ``last_step`` where
             censored), with their multiplicity, shape of ``step``; else ``None``.
     """
 
     step: Floats
     last_step: Floats
+    spacing: Floats
     seeds: Integers | None = None
 
     @property
@@ -86,10 +90,23 @@ def crossings(
     step = np.append(axis, np.inf)[index].reshape(batch + levels.shape)
     if weighted is None:
         last_step = np.full(batch, axis[-1])
+        spacing = gaps(axis)[index]
     else:
-        last = axis.size - 1 - (weighted[:, ::-1] > 0).argmax(axis=1)
-        last_step = axis[last].reshape(batch)
-    return Crossings(step=step, last_step=last_step)
+        observed = weighted > 0
+        last_step = axis[axis.size - 1 - observed[:, ::-1].argmax(axis=1)].reshape(batch)
+        spacing = np.take_along_axis(gaps(axis, observed), index, axis=1)
+    return Crossings(step, last_step, spacing.reshape(step.shape))
+
+
+def gaps(axis: Floats, observed: Booleans | None = None) -> Floats:
+    """Return the steps from the observation before to each evaluation, ``(rows, T + 1)``, NaN at T.
+
+    Without ``observed`` ``(rows, T)`` every evaluation is one, and the shape is ``(T + 1,)``.
+    """
+    seen = np.ones(axis.shape, bool) if observed is None else observed
+    before = np.zeros(seen.shape)
+    np.maximum.accumulate(np.where(seen, axis, 0.0)[..., :-1], axis=-1, out=before[..., 1:])
+    return np.concatenate([axis - before, np.full((*seen.shape[:-1], 1), np.nan)], axis=-1)
 
 
 def _crossing_index(values: Floats, weighted: Floats | None, levels: Floats) -> Integers:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -164,8 +164,13 @@ class Fit:
 
     @property
     def supported(self) -> bool:
-        """True where the verdict is *supported*."""
-        return self.verdict is Verdict.SUPPORTED
+        """True where the verdict is *supported*, or *checked* by predictions of left-out runs."""
+        return self.verdict in (Verdict.SUPPORTED, Verdict.CHECKED)
+
+    @property
+    def goodness(self) -> str:
+        """R² in words."""
+        return f"R2 (log) = {self.r2_log:.4f}"
 
     @property
     def bootstraps(self) -> int:
@@ -266,7 +271,7 @@ class Fit:
         }
 
     @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> "Fit":
+    def from_dict(cls, entry: Mapping[str, Any]) -> Self:
         """Bring back a fit from its `to_dict`.
 
         Raises:
@@ -314,7 +319,7 @@ class Fit:
             f"[[{self.formula}]]",
             f"  verdict: {self.verdict} -- {self.reason}",
             *(f"  {axis}: {j.verdict} -- {j.reason}" for axis, j in several.items()),
-            f"  n = {self.n}   {self.loss_name} = {self.loss:.6g}   R2 (log) = {self.r2_log:.4f}",
+            f"  n = {self.n}   {self.loss_name} = {self.loss:.6g}   {self.goodness}",
             f"  {title}",
             *(f"    {name:<{width}} = {p}" for name, p in self.parameters.items()),
         ]

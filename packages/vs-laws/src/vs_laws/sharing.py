@@ -48,6 +48,47 @@ def median_normalise(y: ArrayLike, *, scales: ArrayLike | None = None) -> Floats
     return mean * np.median(unit, axis=-1)[..., None]
 
 
+def average_tasks(
+    y: ArrayLike, *, tasks: ArrayLike, groups: ArrayLike, places: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Return one set of points for a suite of tasks: the mean of `median_normalise` at every group.
+
+    Tasks may lie at slightly different places, as model sizes depend on a task's observations. Points
+    that belong together are those of one group (a σ and a width, say). Every task's median is taken
+    over the groups that all tasks reach.
+
+    Args:
+        y: (..., n) values, one per point; non-finite where a task does not reach the level.
+        tasks: (n,) names; a task has one point per group at most.
+        groups: (n,) names.
+        places: (n, K) coordinates, positive.
+
+    Returns:
+        (..., G) values, NaN at groups that a task lacks, and (G, K) places, the geometric mean over
+        tasks; groups in sorted order. Fit them as one task with `vs_laws.fit_data_law`.
+
+    Raises:
+        ValueError: a task has two points in one group, or no group is reached by all tasks.
+
+    Source: arXiv:2502.04327 §5 (the normalisation); arXiv:2508.14881, its suites in aggregate.
+    """
+    values, where = np.asarray(y, float), np.asarray(places, float)
+    names, member = np.unique(np.asarray(tasks), return_inverse=True)
+    labels, group = np.unique(np.asarray(groups), return_inverse=True)
+    taken, counts = np.unique(np.stack([member, group]), axis=1, return_counts=True)
+    if (counts > 1).any():
+        t, g = taken[:, counts.argmax()]
+        raise ValueError(f"task {names[t]} has several points in group {labels[g]}")
+    table = np.full((*values.shape[:-1], len(names), len(labels)), np.nan)
+    table[..., member, group] = values
+    whole = np.isfinite(table).all(axis=-2)
+    if not whole.any(axis=-1).all():
+        raise ValueError("no group is reached by all tasks; leave a task out")
+    mean = median_normalise(np.where(whole[..., None, :], table, np.nan))
+    logs = [np.log(where[group == g]).mean(axis=0) for g in range(len(labels))]
+    return mean, np.exp(logs)
+
+
 def nothing(
     where: Points,
     y: Floats,

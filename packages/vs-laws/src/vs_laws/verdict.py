@@ -28,13 +28,23 @@ _EXACT = 1e-9  # log units: reversals below this are rounding, whatever the nois
 
 
 class Verdict(StrEnum):
-    """The data's word on a law, one that a user can act on."""
+    """The data's word on a law, one that a user can act on.
+
+    The first five are of single-level fits; the others, and *flat* and *non-monotone*, of
+    `vs_laws.standing`.
+    """
 
     SUPPORTED = "supported"
     FLAT = "flat"
     NON_MONOTONE = "non-monotone"
     UNIDENTIFIED = "unidentified"
     TOO_FEW_LEVELS = "too few levels"
+    CHECKED = "checked"
+    NOT_BETTER = "not better than the nearest run"
+    MISFIT = "misfit"
+    FALLS = "falls"
+    RISES = "rises"
+    NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)

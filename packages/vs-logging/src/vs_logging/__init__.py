@@ -16,6 +16,7 @@ from vs_logging.table import (
     run_id,
     validate,
 )
+from vs_logging.tables import import_frame
 from vs_logging.tabular import import_csv
 from vs_logging.tasks import KnownTask, find_task, tasks
 from vs_logging.tensorboard import import_tensorboard
@@ -47,6 +48,7 @@ __all__ = [
     "find_importer",
     "find_task",
     "import_csv",
+    "import_frame",
     "import_tensorboard",
     "import_wandb",
     "import_zip",

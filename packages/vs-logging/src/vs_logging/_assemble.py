@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from vs_logging.table import (
-    FACT_COLUMNS,
+    FACTS,
     IDENTITY_COLUMNS,
     OPTIONAL_SCHEMA,
     SCHEMA,
@@ -33,7 +33,7 @@ class Curves:
         ends: Shape (S,) number of leading rows that are measurements; all by default.
         flags: Name → shape (S,), constant within a seed (``stopped_on_success``).
         extra: Constant optional columns, hashed too (``passive_critic_width``), as are the
-            ``IDENTITY_COLUMNS`` of ``config``. ``FACT_COLUMNS`` of either are columns, too, but are
+            ``IDENTITY_COLUMNS`` of ``config``. ``FACTS`` of either are columns, too, but are
             not hashed.
     """
 
@@ -50,7 +50,7 @@ class Curves:
     def run(self) -> str:
         """The run's id: a hash of all settings, without the facts of its task."""
         settings = {**self.config, **self.extra}
-        return run_id({name: settings[name] for name in settings if name not in FACT_COLUMNS})
+        return run_id({name: settings[name] for name in settings if name not in FACTS})
 
 
 def duplicate_seeds(runs: Sequence[Curves]) -> int:
@@ -67,8 +67,8 @@ def duplicate_seeds(runs: Sequence[Curves]) -> int:
 def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
     """Stack curves into a validated run table, seed by seed.
 
-    Rows beyond a seed's ``ends`` and the trailing rows in which it logged nothing are left out;
-    unlogged rows before that keep their place, with a NaN return.
+    Rows beyond a seed's ``ends`` are left out; rows before that in which it logged nothing keep
+    their place, with a NaN return: a seed that diverged has rows without a number.
     """
     kept = [_measured(curves) for curves in runs]
     counts = [int(mask.sum()) for mask in kept]
@@ -107,21 +107,18 @@ def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
 
 def _measured(curves: Curves) -> NDArray[np.bool_]:
     """Return a mask of shape (S, T): the rows of each seed that go into the table."""
-    logged = ~np.isnan(curves.returns)
-    for values in curves.diagnostics.values():
-        logged = logged | ~np.isnan(values)
     length = len(curves.steps)
-    last = np.where(logged.any(axis=0), length - np.argmax(logged[::-1], axis=0), 0)
-    end = last if curves.ends is None else np.minimum(last, curves.ends)
+    if curves.ends is None:
+        return np.ones(curves.returns.T.shape, bool)
     # A seed that logged nothing keeps its rows: it ran, and the analysis should hear of it.
-    end = np.where(last == 0, length, end)
+    end = np.where(np.isnan(curves.returns).all(axis=0), length, curves.ends)
     return np.arange(length) < end[:, None]
 
 
 def _constants(runs: Sequence[Curves]) -> pl.DataFrame:
     settings = [{**curves.config, **curves.extra} for curves in runs]
     data: dict[str, list[Any]] = {"run": [curves.run for curves in runs]}
-    for name in (*IDENTITY_COLUMNS, *FACT_COLUMNS):
+    for name in (*IDENTITY_COLUMNS, *FACTS):
         if any(name in one for one in settings):
             data[name] = [one.get(name) for one in settings]
     known = SCHEMA | OPTIONAL_SCHEMA

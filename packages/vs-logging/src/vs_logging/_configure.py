@@ -7,7 +7,7 @@ from typing import Any
 from vs_logging._importer import ImportOptions
 from vs_logging.table import (
     CONFIG_COLUMNS,
-    FACT_COLUMNS,
+    FACTS,
     IDENTITY_COLUMNS,
     NULLABLE,
     RunTableError,
@@ -22,6 +22,7 @@ _INTEGERS = (
     "passive_critic_width",
     "passive_critic_params",
     "action_repeat",
+    "reset_every",
 )
 _FLOATS = ("utd", "learning_rate", "optimal_return")
 
@@ -43,7 +44,7 @@ def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
             f"the configuration lacks {', '.join(missing)}; give --constants {missing[0]} VALUE, or "
             f"a group (?P<{missing[0]}>…) in --pattern"
         )
-    for name in (*IDENTITY_COLUMNS, *FACT_COLUMNS):
+    for name in (*IDENTITY_COLUMNS, *FACTS):
         if config.get(name) is not None:
             config[name] = _typed(name, config[name])
         elif name in CONFIG_COLUMNS:
@@ -53,6 +54,8 @@ def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(name: str, value: Any) -> object:
     if name in _FLOATS or name in _INTEGERS:
+        if isinstance(value, str) and re.fullmatch(r"0\d+", value):
+            value = f"0.{value[1:]}"  # names write 05 for 0.5, and no whole number so
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -32,8 +32,13 @@ class Table:
     remarks: Mapping[str, int]
 
 
-def parse_table(text: str, *, separator: str = ",") -> Table:
+def parse_table(text: str, *, separator: str = ",", keep_last: bool = False) -> Table:
     """Read a text table with a header.
+
+    Args:
+        text: The file's text.
+        separator: Between cells.
+        keep_last: Take a last line without a line end, as files from elsewhere than a logger have.
 
     Raises:
         RunTableError: There is no header, or the text is no table.
@@ -60,7 +65,7 @@ def parse_table(text: str, *, separator: str = ",") -> Table:
         raise RunTableError(f"line {reader.line_num} is not readable as CSV ({error})") from None
     if header is None:
         raise RunTableError("the file is empty")
-    if rows and is_cut(text):
+    if rows and is_cut(text) and not keep_last:
         rows.pop()
         numbers.pop()
         remarks[CUT] += 1

@@ -13,8 +13,9 @@ from vs_logging._configure import (
 )
 from vs_logging._importer import ImportOptions
 from vs_logging._long import Series, seed_curves
+from vs_logging._mapping import read_mapping
 from vs_logging.report import Imported, Problems
-from vs_logging.table import CONFIG_COLUMNS, FACT_COLUMNS, RunTableError
+from vs_logging.table import IDENTITY_COLUMNS, RunTableError
 
 
 def import_processes[P](
@@ -50,10 +51,14 @@ def import_processes[P](
     problems = Problems(source, options.on_error)
     constants = given_constants(options)
     pattern = compile_pattern(options.pattern)
+    mapped = read_mapping(options.mapping)
 
     def read(name: str, process: P) -> Part:
+        own = stored(
+            process
+        )  # a part that cannot be read is said to be so before its name is judged
         parsed, _ = parse_name(name, pattern, what=what)
-        config, seed = mapped_config(stored(process), options.fields, constants, parsed)
+        config, seed = mapped_config(own, options.fields, constants, mapped(name) | parsed)
         if not options.selects(config):
             return Part([])
         return one_seed(config, seed, metrics(process), return_name, options)
@@ -88,7 +93,8 @@ def mapped_config(
         RunTableError: A setting or the seed is missing or mistyped.
     """
     found = dict(constants)
-    for name in dict.fromkeys((*CONFIG_COLUMNS, *FACT_COLUMNS, "seed", *fields)):
+    known = (*IDENTITY_COLUMNS, "action_repeat", "optimal_return", "seed")
+    for name in dict.fromkeys((*known, *fields)):
         value = look_up(stored, fields.get(name, name))
         if value is None and name in fields and name not in parsed and name not in constants:
             raise RunTableError(f"its configuration has no {fields[name]} (--fields {name})")

@@ -59,13 +59,7 @@ def read_array(
     Raises:
         RunTableError: The member is damaged, too large, pickled, or not such an array.
     """
-    if info.file_size > LARGEST_MEMBER:
-        raise RunTableError(f"it unpacks to {info.file_size} bytes; expected at most 1 GiB")
-    try:
-        data = archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise RunTableError(f"the member is damaged or cannot be unpacked ({error})") from error
-    array = _npy(data)
+    array = read_numbers(archive, info)
     if array.ndim != axes:
         expected = "two axes, evaluations × columns" if axes == 2 else "one axis, evaluations"
         raise RunTableError(f"its shape is {array.shape}; expected {expected}")
@@ -74,7 +68,27 @@ def read_array(
     return array.astype(np.float64)
 
 
-def _npy(data: bytes) -> NDArray[np.generic]:
+def read_numbers(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.generic]:
+    """Read one ``.npy`` member as an array of real numbers.
+
+    Raises:
+        RunTableError: The member is damaged, too large, pickled, or not such an array.
+    """
+    if info.file_size > LARGEST_MEMBER:
+        raise RunTableError(f"it unpacks to {info.file_size} bytes; expected at most 1 GiB")
+    try:
+        data = archive.read(info)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise RunTableError(f"the member is damaged or cannot be unpacked ({error})") from error
+    return load_npy(data)
+
+
+def load_npy(data: bytes) -> NDArray[np.generic]:
+    """Return the array in the bytes of a ``.npy`` file; a pickle is refused.
+
+    Raises:
+        RunTableError: The file is damaged, or holds no real numbers.
+    """
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)

@@ -31,6 +31,7 @@ def _read(source: str, options: ImportOptions) -> Imported:
 JAXRL = Importer(
     name="jaxrl",
     source="a folder of SEED.txt files with lines 'step return'",
+    example="results --pattern 'updates_per_step_(?P<utd>[0-9]+)'",
     sniff=lambda source: is_format(source, _NAMES),
     read=_read,
 )

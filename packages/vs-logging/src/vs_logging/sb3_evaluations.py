@@ -31,6 +31,7 @@ def _read(source: str, options: ImportOptions) -> Imported:
 SB3_EVALUATIONS = Importer(
     name="sb3-evaluations",
     source="an evaluations.npz of Stable-Baselines3",
+    example="logs --pattern 'utd(?P<utd>[0-9]+)_s(?P<seed>[0-9]+)'",
     sniff=lambda source: is_format(source, _NAMES),
     read=_read,
 )

@@ -46,6 +46,7 @@ def _read(source: str, options: ImportOptions) -> Imported:
 SB3_MONITOR = Importer(
     name="sb3-monitor",
     source="a monitor.csv of Stable-Baselines3",
+    example="logs --pattern 'utd(?P<utd>[0-9]+)_s(?P<seed>[0-9]+)'",
     sniff=lambda source: is_format(source, _NAMES, begins=_BEGINS),
     read=_read,
 )

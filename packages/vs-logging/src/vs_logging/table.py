@@ -36,13 +36,18 @@ OPTIONAL_SCHEMA: dict[str, pl.DataType] = {
     "passive_critic_params": pl.Int64(),
     "optimal_return": pl.Float64(),
     "action_repeat": pl.Int64(),
+    "reset_every": pl.Int64(),
 }
 """Columns with a fixed type that a table may have.
 
 ``optimal_return``, the raw return that counts as optimal on the run's task, is a fact and not a
 setting: it is constant within a run (null where unknown), but tells no runs apart. So is
 ``action_repeat``, the env steps per decision of the agent (1 where unknown): updates happen per decision.
+So is ``reset_every``, the critic updates between two resets of the agent (null where there are none).
 """
+
+FACTS: tuple[str, ...] = ("optimal_return", "action_repeat", "reset_every")
+"""The optional columns that are facts: a run's metadata may hold them."""
 
 CONFIG_COLUMNS: tuple[str, ...] = (
     "algo",
@@ -65,12 +70,7 @@ IDENTITY_COLUMNS: tuple[str, ...] = (
 )
 """The columns that distinguish runs; the last four are optional."""
 
-FACT_COLUMNS: tuple[str, ...] = ("optimal_return", "action_repeat")
-"""The optional columns that are constant within a run and do not distinguish runs."""
-
-NULLABLE: frozenset[str] = frozenset(
-    {"critic_params", "critic_width", "return_", "optimal_return", "action_repeat"}
-)
+NULLABLE: frozenset[str] = frozenset({"critic_params", "critic_width", "return_", *FACTS})
 """Columns whose value may be unknown; an unlogged ``return_`` may also be NaN."""
 
 
@@ -90,12 +90,12 @@ def constant_columns(
 ) -> dict[str, object]:
     """Return the column values of a run: required columns always, optional ones if present.
 
-    All are settings of its configuration, but for the ``FACT_COLUMNS``, which are in its metadata.
+    All are settings of its configuration, but for the `FACTS` of its metadata.
     """
     columns = {n: config.get(n) for n in IDENTITY_COLUMNS if n in CONFIG_COLUMNS or n in config}
     if isinstance(columns["benchmark"], str):
         columns["benchmark"] = benchmark_name(columns["benchmark"])
-    return columns | {name: metadata[name] for name in FACT_COLUMNS if name in metadata}
+    return columns | {name: metadata[name] for name in FACTS if name in metadata}
 
 
 class RunTableError(ValueError):
@@ -225,6 +225,7 @@ _RULES: dict[str, tuple[pl.Expr, str]] = {
     "env_step": (pl.col("env_step") >= 0, "an integer of at least 0"),
     "return_": (~pl.col("return_").is_infinite(), "a finite number, NaN or null"),
     "action_repeat": (pl.col("action_repeat") >= 1, "a positive integer, or null"),
+    "reset_every": (pl.col("reset_every") >= 1, "a positive integer, or null"),
     "optimal_return": (pl.col("optimal_return").is_finite(), "a finite number, or null"),
 }
 
@@ -248,7 +249,7 @@ def _check_values(table: pl.DataFrame, source: str) -> None:
 def _check_one_config_per_run(table: pl.DataFrame, source: str) -> None:
     columns = [name for name in IDENTITY_COLUMNS if name in table.columns]
     _check_constant(table.select("run", *columns), source)
-    for fact in FACT_COLUMNS:  # unknown in older folders of the same run
+    for fact in FACTS:  # unknown in older folders of the same run
         if fact in table.columns:
             _check_constant(table.select("run", fact).drop_nulls(), source)
 

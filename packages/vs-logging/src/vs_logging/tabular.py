@@ -11,11 +11,13 @@ from vs_logging._collect import Part, read_parts, tabulate
 from vs_logging._configure import compile_pattern, complete_config, given_constants, parse_name
 from vs_logging._grammars import RETURN_METRICS
 from vs_logging._importer import DEFAULTS, Importer, ImportOptions
-from vs_logging._lines import Table, parse_table
+from vs_logging._lines import Table
 from vs_logging._long import Series, seed_curves
 from vs_logging._process import seed_number
+from vs_logging._text import TABLES, is_table, read_lines, seed_numbers
 from vs_logging.report import Imported, Problems
 from vs_logging.table import RunTableError
+from vs_logging.tables import TABLE
 
 COLUMNS = ("exp_name", "env_name", "seed", "metric", "env_step", "value")
 
@@ -99,21 +101,21 @@ def import_csv(path: str | Path, options: ImportOptions = DEFAULTS) -> Imported:
 
 CSV = Importer(
     name="csv",
-    source="a .csv",
-    sniff=lambda source: source.endswith(".csv"),
-    read=import_csv,
+    source="a tidy .csv",
+    example="curves.csv --pattern 'utd(?P<utd>[0-9.]+)'",
+    sniff=lambda source: (
+        Path(source).is_file() and is_table(source, TABLES, lambda names: {*COLUMNS} <= {*names})
+    ),
+    read=lambda source, options: (
+        TABLE.read(source, options)
+        if options.columns or options.mapping
+        else import_csv(source, options)
+    ),
 )
 
 
 def _read(path: Path) -> Table:
-    try:
-        table = parse_table(path.read_text(encoding="utf-8-sig", errors="replace"))
-    except FileNotFoundError:
-        raise RunTableError(f"{path}: no such file") from None
-    except OSError as error:
-        raise RunTableError(f"{path}: not readable ({error.strerror})") from error
-    except RunTableError as error:
-        raise RunTableError(f"{path}: {error}") from None
+    table = read_lines(path)
     missing = [name for name in COLUMNS if name not in table.frame.columns]
     if missing:
         raise RunTableError(
@@ -140,6 +142,7 @@ def _return_metric(frame: pl.DataFrame, wanted: str | None, path: Path) -> str:
 def _parts(table: Table, wanted: pl.Expr) -> list[tuple[str, _Rows]]:
     """Split a table by exp_name, env_name and seed; lines that are no rows are parts of their own."""
     frame = table.frame.select(*COLUMNS).with_columns(line=table.lines)
+    frame = frame.with_columns(seed=seed_numbers(frame["seed"]))
     # "0" and "0.0" are one seed
     number = pl.col("seed").cast(pl.Float64, strict=False)
     whole = number.is_finite() & (number == number.round()) & (number.abs() < 2**53)

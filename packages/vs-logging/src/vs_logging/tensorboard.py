@@ -60,6 +60,7 @@ def import_tensorboard(
 TENSORBOARD = Importer(
     name="tensorboard",
     source="a folder of TensorBoard event files",
+    example="logs --return-key eval/return --fields utd agent.utd",
     sniff=lambda source: Path(source).is_dir(),
     read=import_tensorboard,
 )

@@ -28,6 +28,7 @@ def _read(source: str, options: ImportOptions) -> Imported:
 TENSORBOARD_CSV = Importer(
     name="tensorboard-csv",
     source="a scalar's .csv from TensorBoard",
+    example="scalars --pattern 'utd(?P<utd>[0-9]+)_s(?P<seed>[0-9]+)'",
     sniff=lambda source: is_format(source, _NAMES, begins=_BEGINS),
     read=_read,
 )

@@ -62,7 +62,7 @@ def import_wandb(
             is left to import.
     """
     keys = {"return_": options.needed_key(path), **options.diagnostics}
-    step_key = options.step_key or "env_step"
+    step_key = options.step_key or options.columns.get("step", "env_step")
     project = path.removeprefix(_PREFIX)
     opened: WandbApi = optional_module("wandb", "wandb").Api() if api is None else api
 
@@ -88,6 +88,7 @@ def import_wandb(
 WANDB = Importer(
     name="wandb",
     source="wandb:ENTITY/PROJECT",
+    example="wandb:ENTITY/PROJECT --return-key eval/return --columns step=global_step",
     sniff=lambda source: source.startswith(_PREFIX),
     read=import_wandb,
 )

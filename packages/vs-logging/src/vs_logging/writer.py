@@ -60,7 +60,7 @@ class RunWriter:
                 (``algo`` … ``critic_width``) and anything else that tells runs apart. All of it
                 enters the run's id and ``run.json``; only the table's columns enter the rows.
             metadata: JSON-able facts about the run (``action_repeat``, ``versions``, ``device``…);
-                ``optimal_return`` becomes a column of its rows as well.
+                `vs_logging.table.FACTS` become columns of its rows as well.
             resume_at: Continue an earlier attempt from this env step: its rows up to and including
                 this step are kept, later ones dropped (they come again). Without it, a folder that
                 already holds rows is refused.
@@ -112,7 +112,13 @@ class RunWriter:
         return [row for row in rows if row["env_step"] <= resume_at] if rows else []
 
     def write(
-        self, *, seed: int, env_step: int, return_: float | None, **diagnostics: float
+        self,
+        *,
+        seed: int,
+        env_step: int,
+        return_: float | None,
+        stopped_on_success: bool = False,
+        **diagnostics: float,
     ) -> None:
         """Append one evaluation; it is on its way to the disk when this returns.
 
@@ -120,6 +126,7 @@ class RunWriter:
             seed: The seed's number.
             env_step: Agent decisions × action repeat so far, at least 0.
             return_: Undiscounted evaluation return, raw; ``None`` or NaN when not measured.
+            stopped_on_success: Whether this is the seed's last row, since its return is good enough.
             diagnostics: Further numbers, one column each.
 
         Raises:
@@ -143,6 +150,8 @@ class RunWriter:
         key = (int(seed), int(env_step))
         if key in self._seen:
             raise RunTableError(f"{where}: this evaluation is already written")
+        if stopped_on_success:
+            row["stopped_on_success"] = True
         row |= {name: float(value) for name, value in diagnostics.items()}
         line = (json.dumps(row) + "\n").encode()
         if os.write(self._file, line) != len(line):

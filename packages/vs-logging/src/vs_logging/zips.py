@@ -86,6 +86,7 @@ def import_zip(
 ZIP = Importer(
     name="zip",
     source="a .zip",
+    example="gym_sweep.zip",
     sniff=lambda source: source.endswith(".zip"),
     read=import_zip,
 )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from vs_plots._check import FloatArray, floats, positive, same_shape, some
 from vs_plots._figure import small_multiples
-from vs_plots.marks import SUPPORTED, log_limits, titled
+from vs_plots.marks import TRUSTED, log_limits, titled
 from vs_plots.plane import Measured, Surface
 from vs_plots.style import COLUMN_WIDTH, GREY, HELD_OUT, TICK_SIZE
 from vs_plots.ticks import CRITIC_PARAMS, SIGMA, log_axis, rounded_count_label
@@ -107,7 +107,7 @@ def _draw(ax: Axes, panel: ContourPanel) -> None:
         for contour, color in zip(contours, colors, strict=True)
     ]
     _write_labels(ax, contours, ends, colors)
-    if panel.verdict not in (None, SUPPORTED):
+    if panel.verdict not in (None, *TRUSTED):
         ax.plot([], [], color=GREY, linestyle=(0, (4, 2)), label="unsupported law")
     if measured is not None:
         _draw_measured(ax, measured, norm, colormap)
@@ -159,7 +159,7 @@ def _draw_contour(ax: Axes, contour: Contour, color: str, verdict: str | None) -
     level = np.log(contour.level)
     if data.count() == 0 or not data.min() < level < data.max():
         return None
-    trusted = verdict is None or verdict == SUPPORTED
+    trusted = verdict is None or verdict in TRUSTED
     drawn = ax.contour(
         surface.sigma,
         surface.critic_params,

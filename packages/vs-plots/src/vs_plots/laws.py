@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from vs_plots._check import floats, positive, some, store
 from vs_plots._figure import small_multiples
-from vs_plots.marks import SUPPORTED, Line, Points, draw_line, draw_points, log_limits, titled
+from vs_plots.marks import TRUSTED, Line, Points, draw_line, draw_points, log_limits, titled
 from vs_plots.style import COLUMN_WIDTH, GREY, REFERENCE, sequential_colors
 from vs_plots.ticks import Quantity, log_axis, quantity
 
@@ -187,7 +187,7 @@ def _draw_family(ax: Axes, panel: LawPanel, by: Quantity) -> None:
     censored = [one for one in panel.series if (one.points.value == np.inf).any()]
     for label in dict.fromkeys(one.censored_label for one in censored):
         _key(ax, label, marker="^", **hollow)
-    if panel.verdict not in (None, SUPPORTED) and lines:
+    if panel.verdict not in (None, *TRUSTED) and lines:
         _key(ax, "unsupported law", linestyle=(0, (4, 2)))
 
 

@@ -23,7 +23,7 @@ from vs_plots._check import (
 )
 from vs_plots.style import GREY, HELD_OUT, LAW, MEASURED
 
-SUPPORTED = "supported"
+TRUSTED = ("supported", "checked")
 _FAR = 1e6  # a factor past the axis limits: lines that end there leave the panel
 
 
@@ -173,7 +173,7 @@ def draw_line(
         ax: log y axis, limits set.
         line: what to draw.
         label: legend entry.
-        verdict: the fit's verdict; anything but "supported" is named in the legend too.
+        verdict: the fit's verdict; anything but `TRUSTED` is named in the legend too.
         color: of one series among several, whose legend is the caller's; kept, dashed, when the
             law is not supported.
     """
@@ -181,7 +181,7 @@ def draw_line(
     low = np.clip(line.low, bottom / _FAR, top * _FAR)
     high = np.clip(line.high, bottom / _FAR, top * _FAR)
     drawn = ~np.isnan(low) & ~np.isnan(high)
-    trusted = verdict is None or verdict == SUPPORTED
+    trusted = verdict is None or verdict in TRUSTED
     shade = color or (LAW if trusted else GREY)
     if drawn.any():
         ax.fill_between(

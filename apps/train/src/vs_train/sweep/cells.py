@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vs_agents import updates_after
 from vs_logging import run_id
 
+from vs_train.cell import critic_updates
 from vs_train.checkpoint import Checkpoints
 from vs_train.config import TrainConfig
 from vs_train.facts import columns, flops_per_update
@@ -50,8 +50,7 @@ class Cell:
 
 def agent_updates(config: TrainConfig) -> int:
     """Return the critic updates of each agent."""
-    decisions = max(0, config.steps - config.choices.warmup_steps)
-    return updates_after(decisions, config.choices.utd)
+    return critic_updates(config.choices, config.steps)
 
 
 def cell_flops(config: TrainConfig) -> float:

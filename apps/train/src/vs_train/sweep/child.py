@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from vs_train.config import TrainConfig
 from vs_train.processes import process_settings
@@ -38,5 +39,7 @@ def encoded(config: TrainConfig) -> str:
 
 def decoded(text: str) -> TrainConfig:
     """Return the cell that `encoded` was given."""
-    values = json.loads(text)
-    return TrainConfig(**values | {"learning_rates": tuple(values["learning_rates"])})
+    values: Any = json.loads(text)
+    for name in ("learning_rates", "reset_steps"):  # JSON has no tuples
+        values[name] = values[name] and tuple(values[name])
+    return TrainConfig(**values)

@@ -25,7 +25,8 @@ class Axes:
         learning_rate: step sizes of critic and actor.
         critic_width: units of each of the critics' hidden layers.
         critic_depth: how many of these layers (sac), or residual blocks (bro).
-        actor_width: the same of the actor's: one number, or "critic_width" for the critics'.
+        actor_width: the same of the actor's: one number, "critic_width" for the
+            critics', None for the algorithm's own.
     """
 
     utd: tuple[float, ...]
@@ -33,7 +34,7 @@ class Axes:
     learning_rate: tuple[float, ...]
     critic_width: tuple[int, ...]
     critic_depth: tuple[int, ...] = (2,)
-    actor_width: int | Literal["critic_width"] = 256
+    actor_width: int | Literal["critic_width"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,14 @@ class Constants:
     warmup_steps: int | None = None
     eval_episodes: int | None = None
     replay_capacity: int | None = None
+    stop_at_success: float | None = None
+    action_repeat: int | None = None
+    discount: float | None = None
+    n_step: int | None = None
+    target_rate: float | None = None
+    pessimism: float | None = None
+    quantiles: int | None = None
+    reset_every: int | None = None
     actor_every: Literal["critic_update", "env_step"] | None = None
     target_entropy_per_action: float | None = None
     dtype: Literal["float32", "bfloat16"] | None = None
@@ -97,7 +106,7 @@ class Spec:
                 batch_size=batch_size,
                 critic_width=width,
                 critic_depth=depth,
-                actor_width=width if axes.actor_width == WITH_CRITIC else int(axes.actor_width),
+                actor_width=width if axes.actor_width == WITH_CRITIC else axes.actor_width,
                 learning_rates=task.learning_rate or axes.learning_rate,
                 seeds=self.seeds,
                 first_seed=self.first_seed,
@@ -180,7 +189,7 @@ def _axes(table: Table, *, need_learning_rate: bool) -> Axes:
     rates: tuple[float, ...] = ()
     if need_learning_rate or "learning_rate" in table:
         rates = table.numbers("learning_rate")
-    actor: int | Literal["critic_width"] = Axes.actor_width
+    actor: int | Literal["critic_width"] | None = Axes.actor_width
     if "actor_width" in table:
         try:
             actor = table.integer("actor_width")
@@ -244,7 +253,7 @@ def _constants(table: Table) -> Constants:
         if literal:
             given[key] = _choice(table, key, get_args(literal[0]))
         elif int in get_args(kind):
-            given[key] = table.integer(key)
+            given[key] = table.integer(key, least=0 if key == "reset_every" else 1)
         else:
             given[key] = table.number(key)
     return Constants(**given)  # ty: ignore[invalid-argument-type]
