@@ -132,9 +132,14 @@ def test_task_whose_optimal_return_is_not_known(fit, small):
     )  # fmt: skip
 
 
-def test_optimal_return_of_a_robot_with_hands_is_not_known(fit, small):
+def test_a_robot_with_hands_has_the_success_levels_of_its_tasks_and_of_no_others(fit, small):
     hands = small.with_columns(benchmark=pl.lit("humanoid_bench"), env=pl.lit("h1hand-walk-v0"))
-    says(fit(hands), "optimal return of humanoid_bench/h1hand-walk-v0 is not known")
+    assert {run.optimal_return for run in load_runs(hands, Settings(), source="table")} == {700.0}
+    dancing = hands.with_columns(env=pl.lit("h1hand-dance-v0"))
+    says(
+        fit(dancing), "optimal return of humanoid_bench/h1hand-dance-v0 is not known",
+        "--optimal-returns h1hand-dance-v0 VALUE",
+    )  # fmt: skip
 
 
 def test_runs_that_disagree_on_the_optimal_return(fit, small):

@@ -83,7 +83,7 @@ def test_hyperparameters_from_columns_and_columns_that_tell_runs_apart(tmp_path)
     assert report.runs == 4
     assert sorted(table["learning_rate"].to_list()) == [1e-4, 1e-4, 1e-3, 1e-3]
     del columns["reset"]
-    with pytest.raises(RunTableError, match="return_ has two different values at env_step 10"):
+    with pytest.raises(RunTableError, match="env_step 10 has 2 different values"):
         read(path, columns=columns, constants=settings)
 
 
@@ -256,7 +256,7 @@ def test_a_mapping_file_that_does_not_fit_is_refused(tmp_path, text, message):
             {},
             "row 1 below the header, column return is 'x'; expected",
         ),
-        ("env,step,return\nAnt-v4,1.5,2\n", {}, "step is 1.5 in a row; expected a non-negative"),
+        ("env,step,return\nAnt-v4,-1.5,2\n", {}, "step is -1.5 in a row; expected a number"),
         ("env,step,return\n", {}, "no rows below the header"),
         ("", {}, "the file is empty"),
         ("env,step,return,seed\nAnt-v4,1,2,x\n", {}, "its seed is 'x'; expected an integer"),

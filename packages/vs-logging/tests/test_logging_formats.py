@@ -101,7 +101,8 @@ def test_a_folder_of_sb3_runs_with_settings_from_the_path(tmp_path):
         ({"timesteps": [1, 2], "results": [[1.0]]}, "2 timesteps but 1 rows of results"),
         ({"timesteps": [1], "results": [1.0]}, r"shape is \(1,\); expected two axes"),
         ({"timesteps": [[1]], "results": [[1.0]]}, r"shape is \(1, 1\); expected one axis"),
-        ({"timesteps": [1.5], "results": [[1.0]]}, "timesteps is 1.5 in a row; expected a non-"),
+        ({"timesteps": [-1], "results": [[1.0]]}, "timesteps is -1.0 in a row; expected a num"),
+        ({"timesteps": [0.6, 1], "results": [[1.0], [2]]}, "0.6 and 1 both .* --steps-scale"),
         ({"timesteps": [1], "results": [[np.inf]]}, "results is infinite"),
         ({"timesteps": [1], "results": np.array([[None]])}, "pickle .* never loaded"),
         ({"timesteps": [1]}, "no item named 'results.npy' .*; expected timesteps and results"),
@@ -206,7 +207,7 @@ def test_tensorboards_csv_of_a_scalar(tmp_path):
 
 def test_bad_tensorboard_csvs_are_refused(tmp_path):
     path = scalar(tmp_path / "a.csv", [(10, 1.0), (10, 2.0)])
-    with pytest.raises(RunTableError, match=r"a.csv: return_ has two different values at env_ste"):
+    with pytest.raises(RunTableError, match=r"Value: env_step 10 has 2 different values \(1, 2\)"):
         read(path)
     with pytest.raises(RunTableError, match=r"line 3 of a.csv is '1700000000.5,20,low'; expected"):
         read(scalar(path, [(10, 1.0), (20, "low")]))

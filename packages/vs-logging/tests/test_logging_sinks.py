@@ -64,16 +64,16 @@ def test_event_files_hold_the_rows_of_the_table(tmp_path, expected):
     sink = TensorBoardSink(logdir)
     assert not logdir.exists()
     send(sink, ROWS)
-    options = ImportOptions(return_key="return_", fields=FIELDS)
     diagnostics = {"critic_loss": "critic_loss"}
-    live = import_tensorboard(logdir, options, diagnostics=diagnostics).table
+    options = ImportOptions(return_key="return_", fields=FIELDS, diagnostics=diagnostics)
+    live = import_tensorboard(logdir, options).table
     assert live.height == len(ROWS)  # a row is in its file before the sink is closed
     sink.close()
     sink.close(error="again")
     again = TensorBoardSink(logdir)  # a restart sends the rows after its checkpoint once more
     send(again, ROWS[3:])
     again.close()
-    table, report = import_tensorboard(logdir, options, diagnostics=diagnostics)
+    table, report = import_tensorboard(logdir, options)
     assert table.sort(KEYS).equals(expected, null_equal=True)
     assert report.deduplicated_rows > 0
     folders = sorted(path.parent.relative_to(logdir) for path in logdir.rglob("config.json"))
@@ -144,8 +144,8 @@ def test_wandb_holds_the_rows_of_the_table(tmp_path, expected):
             step: {k: "NaN" if math.isnan(v) else v for k, v in row.items()}
             for step, row in run.history.items()
         }
-    options = ImportOptions(return_key="return_", fields={"tau": "tau"})
-    table = import_wandb("me/p", options, api=fake, diagnostics=diagnostics).table
+    options = ImportOptions(return_key="return_", fields={"tau": "tau"}, diagnostics=diagnostics)
+    table = import_wandb("me/p", options, api=fake).table
     assert table.sort(KEYS).equals(expected, null_equal=True)
 
 

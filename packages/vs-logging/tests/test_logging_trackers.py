@@ -42,8 +42,8 @@ def test_event_files(tmp_path, tensors):
             fields={"batch_size": "agent.bs"},
             pattern=r"utd_(?P<utd>[0-9.]+)/",
             constants=SETTINGS,
+            diagnostics={"critic_loss": "loss"},
         ),
-        diagnostics={"critic_loss": "loss"},
     )
     assert report.runs == 1
     assert report.seeds == 2
@@ -55,6 +55,20 @@ def test_event_files(tmp_path, tensors):
         (2.0, 32, 1, 2000, 3.0, None),
     ]
     assert table["benchmark"][0] == "dmc"
+
+
+def test_the_step_and_the_configuration_of_event_files_have_other_names(tmp_path):
+    scalars = {"ret": [(1, 5.0), (2, 6.0)], "env_steps": [(1, 1000.0), (2, 2000.0), (3, 3000.0)]}
+    write_events(tmp_path / "a", scalars)
+    (tmp_path / "a" / "params.json").write_text(json.dumps(SETTINGS | {"utd": 2, "seed": 7}))
+    options = ImportOptions(return_key="ret", step_key="env_steps", config_file="params.json")
+    table, _ = import_tensorboard(tmp_path, options)
+    assert table.select("seed", "env_step", "return_").rows() == [(7, 1000, 5.0), (7, 2000, 6.0)]
+    with pytest.raises(RunTableError, match="it has no scalar frames; it has env_steps, ret"):
+        import_tensorboard(tmp_path, replace(options, step_key="frames"))
+    write_events(tmp_path / "a", {"ret": [(4, 7.0)]})
+    with pytest.raises(RunTableError, match=r"step 4 has a value but no env_steps \(--step-key\)"):
+        import_tensorboard(tmp_path, options)
 
 
 def test_bad_event_folders_are_named(tmp_path):
@@ -85,7 +99,7 @@ def test_bad_event_folders_are_named(tmp_path):
     assert table.height == 2
     reasons = dict(report.skipped)
     assert "same configuration" in reasons["b_1"]
-    assert "two different values at env_step 1" in reasons["c_2"]
+    assert "ret: env_step 1 has 2 different values (1, 5)" in reasons["c_2"]
     assert "no scalar ret; it has other" in reasons["d_3"]
     assert "does not match the folder's name" in reasons["e"]
     assert "holds no JSON object" in reasons["f_4"]
@@ -121,11 +135,15 @@ ROWS = [
     {"env_step": 2000, "ret": 7.0, "loss": "NaN"},
     {"env_step": 3000, "ret": 8.0},
 ]
-OPTIONS = ImportOptions(return_key="ret", fields={"utd": "agent.utd", "tau": "tau"})
+OPTIONS = ImportOptions(
+    return_key="ret",
+    fields={"utd": "agent.utd", "tau": "tau"},
+    diagnostics={"critic_loss": "loss"},
+)
 
 
 def import_runs(api, path, options=OPTIONS, **more):
-    return import_wandb(path, options, api=api, diagnostics={"critic_loss": "loss"}, **more)
+    return import_wandb(path, replace(options, **more), api=api)
 
 
 def test_wandb_runs():
@@ -136,6 +154,9 @@ def test_wandb_runs():
     )
     table, report = import_runs(api, "me/project", filters={"tags": "a"})
     assert api.asked == [("me/project", {"tags": "a"})]
+    import_runs(api, "me/project", filters={"state": "finished"}, tags=["a", "b"])
+    query = {"state": "finished", "tags": {"$in": ["a", "b"]}}
+    assert api.asked[1:] == [("me/project", query)]
     assert (report.runs, report.seeds, report.rows) == (2, 3, 8)
     assert report.notes == ("states of the runs: 1 crashed, 2 finished",)
     first = table.head(3)
@@ -146,13 +167,26 @@ def test_wandb_runs():
     assert table["run"].to_list()[0:5] == [table["run"][0]] * 5
 
 
+def test_wandb_runs_with_another_step_key():
+    rows = [{"global_step": 1000, "ret": 10.0}, {"global_step": 2000, "ret": 20.0}]
+    api = FakeApi(FakeRun("x1", config(), rows))
+    table, _ = import_runs(api, "me/p", step_key="global_step")
+    assert table.select("env_step", "return_").rows() == [(1000, 10.0), (2000, 20.0)]
+    with pytest.raises(RunTableError, match="it has no values of ret"):
+        import_runs(api, "me/p")
+    with pytest.raises(
+        RunTableError, match=r"logged env_step \(--step-key\) and ret \(--return-key"
+    ):
+        import_runs(FakeApi(), "me/p")
+
+
 def test_bad_wandb_runs_are_named():
     api = FakeApi(
         FakeRun("ok", config(), ROWS),
         FakeRun("again", config(), ROWS),
         FakeRun("empty", config(seed=2), ROWS[:1]),
         FakeRun("words", config(seed=3), [{"env_step": 1, "ret": "high"}]),
-        FakeRun("half", config(seed=4), [{"env_step": 1.5, "ret": 1.0}]),
+        FakeRun("half", config(seed=4), [{"env_step": -1.5, "ret": 1.0}]),
         FakeRun("noutd", config(agent={}), ROWS),
         FakeRun("nolr", config(learning_rate=None, seed=5), ROWS),
     )
@@ -165,7 +199,7 @@ def test_bad_wandb_runs_are_named():
     assert [(entry.name, entry.reason[:32]) for entry in report.skipped[1:]] == [
         ("run empty", "it has no values of ret"),
         ("run words", "run words logged 'high' where a "),
-        ("run half", "env_step is 1.5 in a row; expect"),
+        ("run half", "env_step is -1.5 in a row; expec"),
         ("run noutd", "its configuration has no agent.u"),
         ("run nolr", "the configuration lacks learning"),
     ]

@@ -18,7 +18,7 @@ from vs_analyze.analysis import analyze, infer_axes
 from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
 from vs_analyze.findings import laws_document
 from vs_analyze.forecast import forecast
-from vs_analyze.importing import import_curves
+from vs_analyze.importing import Import, import_curves
 from vs_analyze.laws_file import jsonable, read_laws
 from vs_analyze.preview import formats, preview
 from vs_analyze.recommend import Question, recommend
@@ -112,46 +112,6 @@ class Analysis:
             for base in bases
         )
         return grid, fitted
-
-
-@dataclass(frozen=True)
-class Import:
-    """Turn curves of any origin into a run table (one Parquet file)."""
-
-    source: Positional[tuple[str, ...]] = ()
-    """Files, folders or glob patterns of one of the formats that --list shows, or
-    wandb:ENTITY/PROJECT."""
-    out: Path | None = None
-    """The .parquet file to write."""
-    dry_run: bool = False
-    """Read and print the preview, and write nothing."""
-    formats: Annotated[bool, tyro.conf.arg(name="list")] = False
-    """Print the formats, each with an example."""
-    grammar: str = "auto"
-    """Names of a zip's members (qscaled, bro, simbav2, bro-ablations), or the format of a source
-    that could be several (--list shows them)."""
-    columns: tuple[str, ...] = ()
-    """Columns of a table, NAME=COLUMN: step, value (the return), seed, env and any setting; a NAME
-    that the run table does not have tells runs apart."""
-    pattern: str | None = None
-    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
-    out of exp_name (CSV) or the path of a file or folder."""
-    mapping: Path | None = None
-    """Table (.csv) whose first column is exp_name, or a name in the path, and whose other columns are
-    the settings that it stands for."""
-    axis: int | None = None
-    """Axis of an array that counts the evaluations, 0 or 1; the other counts the seeds."""
-    step_every: int | None = None
-    """Env steps between the evaluations of an array that has no steps."""
-    return_key: str | None = None
-    """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
-    fields: dict[str, str] = field(default_factory=dict)
-    """COLUMN KEY pairs, where a run's stored configuration keeps a column (TensorBoard, W&B, RLlib,
-    Optuna, MLflow, Trackio, JSON)."""
-    constants: dict[str, str] = field(default_factory=dict)
-    """Run table columns that are the same for all rows, NAME VALUE pairs."""
-    on_error: Literal["raise", "skip"] = "raise"
-    """Stop the import at a bad member, or name and skip it."""
 
 
 @dataclass(frozen=True)
@@ -354,25 +314,11 @@ def _import(command: Import) -> None:
         return
     if command.out is None and not command.dry_run:
         raise ValueError("give --out FILE.parquet, or --dry-run to look only")
-    options = vslog.ImportOptions(
-        grammar=command.grammar, columns=_pairs(command.columns), pattern=command.pattern,
-        mapping=None if command.mapping is None else str(command.mapping), axis=command.axis,
-        step_every=command.step_every, return_key=command.return_key, fields=command.fields,
-        constants=command.constants, on_error=command.on_error,
-    )  # fmt: skip
-    imported = import_curves(command.source, options)
+    imported = import_curves(command.source, command.options())
     written = None if command.dry_run else command.out
     if written is not None:
         vslog.write_table(imported.table, written)
     print(preview(imported) if written is None else f"{preview(imported)}\nwritten to {written}")
-
-
-def _pairs(columns: Sequence[str]) -> dict[str, str]:
-    """Return ``NAME=COLUMN`` as a mapping."""
-    for pair in columns:
-        if not all(pair.partition("=")):
-            raise ValueError(f"--columns {pair}: expected NAME=COLUMN, e.g. step=global_step")
-    return dict(pair.split("=", 1) for pair in columns)
 
 
 def _load(paths: tuple[Path, ...], settings: Settings) -> list[Run]:

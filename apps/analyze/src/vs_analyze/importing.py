@@ -1,15 +1,104 @@
 """``vs-analyze import``: any sources to one run table, with a report of what was left out."""
 
 import glob
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import polars as pl
+import tyro
 import vs_logging as vslog
+from tyro.conf import Positional
 
 from vs_analyze.runs import AnalysisError
+
+
+@dataclass(frozen=True)
+class Import:
+    """Turn curves of any origin into a run table (one Parquet file)."""
+
+    source: Positional[tuple[str, ...]] = ()
+    """Files, folders or glob patterns of one of the formats that --list shows, or
+    wandb:ENTITY/PROJECT."""
+    out: Path | None = None
+    """The .parquet file to write."""
+    dry_run: bool = False
+    """Read and print the preview, and write nothing."""
+    formats: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """Print the formats, each with an example."""
+    grammar: str = "auto"
+    """Names of a zip's members (qscaled, bro, simbav2, bro-ablations), or the format of a source
+    that could be several (--list shows them)."""
+    columns: tuple[str, ...] = ()
+    """Columns of a table, NAME=COLUMN: step, value (the return), seed, env and any setting; a NAME
+    that the run table does not have tells runs apart."""
+    pattern: str | None = None
+    """Regular expression with named groups (utd, batch_size, seed, …) that reads the hyperparameters
+    out of exp_name (CSV) or the path of a file or folder."""
+    mapping: Path | None = None
+    """Table (.csv) whose first column is exp_name, or a name in the path, and whose other columns are
+    the settings that it stands for."""
+    axis: int | None = None
+    """Axis of an array that counts the evaluations, 0 or 1; the other counts the seeds."""
+    step_every: int | None = None
+    """Env steps between the evaluations of an array that has no steps."""
+    return_key: str | None = None
+    """Metric, tag or key of the evaluation return [a CSV's return, episode.return or avg_return]."""
+    step_key: str | None = None
+    """Key of the env step in a W&B history [env_step]; tag of a TensorBoard scalar that counts env
+    steps [the events' own step]."""
+    diagnostics: dict[str, str] = field(default_factory=dict)
+    """Further metrics, COLUMN KEY pairs, e.g. critic_loss losses/qf_loss [all metrics of a CSV, none of
+    TensorBoard and W&B]."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """COLUMN KEY pairs, where a run's stored configuration keeps a column (TensorBoard, W&B, RLlib,
+    Optuna, MLflow, Trackio, JSON)."""
+    config_file: str = "config.json"
+    """JSON file with a run's configuration beside its TensorBoard event files."""
+    filters: str | None = None
+    """MongoDB query on the runs of a W&B project, as JSON: '{"state": "finished"}'."""
+    tags: tuple[str, ...] = ()
+    """W&B runs that have one of these tags [all]."""
+    constants: dict[str, str] = field(default_factory=dict)
+    """Run table columns that are the same for all rows, NAME VALUE pairs."""
+    env: tuple[str, ...] = ()
+    """Tasks to import, in any spelling [all]."""
+    benchmark: tuple[str, ...] = ()
+    """Benchmarks to import, e.g. dmc gym humanoid_bench [all]."""
+    repeats: Literal["last", "mean", "restart", "refuse"] | None = None
+    """Steps that a seed has several times: keep what came last, average (several episodes), or keep
+    the last attempt of a run that began again [exact copies are dropped, of resumed runs the last
+    value is kept, the rest is refused]."""
+    action_repeat: int | None = None
+    """Env steps per decision of the agent; updates, and so FLOPs, are counted per decision [what a
+    run's configuration says, else 1]."""
+    step_unit: Literal["frames", "decisions"] = "frames"
+    """What the steps of the source count: frames of the simulator, or decisions of the agent."""
+    steps_scale: float = 1.0
+    """What one step of the source stands for: 1e6 for steps in millions."""
+    normalise: Literal["best-run"] | None = None
+    """For tasks of unknown optimal return: take the return at which the task's best run ends."""
+    on_error: Literal["raise", "skip"] = "raise"
+    """Stop the import at a bad part, or name it and skip the smallest part that is bad."""
+
+    def options(self) -> vslog.ImportOptions:
+        """Return the flags as the importers' options.
+
+        Raises:
+            ValueError: ``--filters`` is no JSON object.
+        """
+        return vslog.ImportOptions(
+            grammar=self.grammar, columns=_pairs(self.columns), pattern=self.pattern,
+            mapping=None if self.mapping is None else str(self.mapping), axis=self.axis,
+            step_every=self.step_every, return_key=self.return_key,
+            step_key=self.step_key, diagnostics=self.diagnostics, fields=self.fields,
+            config_file=self.config_file, filters=_json_object(self.filters), tags=self.tags,
+            constants=self.constants, envs=self.env, benchmarks=self.benchmark, repeats=self.repeats,
+            action_repeat=self.action_repeat, step_unit=self.step_unit,
+            steps_scale=self.steps_scale, normalise=self.normalise, on_error=self.on_error,
+        )  # fmt: skip
 
 
 def import_curves(sources: Sequence[str], options: vslog.ImportOptions) -> vslog.Imported:
@@ -150,3 +239,25 @@ def _merge(
         **{name: sum(getattr(report, name) for report in reports) for name in counts},
     )
     return vslog.Imported(table, report)
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--filters {text!r} is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ValueError(
+            f'--filters {text!r} is no JSON object; expected e.g. {{"state": "finished"}}'
+        )
+    return found
+
+
+def _pairs(columns: Sequence[str]) -> dict[str, str]:
+    """Return ``NAME=COLUMN`` as a mapping."""
+    for pair in columns:
+        if not all(pair.partition("=")):
+            raise ValueError(f"--columns {pair}: expected NAME=COLUMN, e.g. step=global_step")
+    return dict(pair.split("=", 1) for pair in columns)

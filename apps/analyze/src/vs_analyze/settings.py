@@ -9,6 +9,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Literal
 
+import vs_logging as vslog
 from vs_laws import FORMS
 
 DEFAULT_DELTA = 1e10
@@ -158,7 +159,7 @@ def published_dmc() -> Settings:
     """
     low, high = PUBLISHED_LEVELS[0], PUBLISHED_LEVELS[-1]
     levels = tuple(round(200 + 600 * (x - low) / (high - low), 6) for x in PUBLISHED_LEVELS)
-    tasks = [row["env"] for row in _rows("tasks.csv") if row["benchmark"] == "dmc"]
+    tasks = [task.env for task in vslog.tasks() if task.benchmark == "dmc"]
     return replace(
         published(),
         levels=levels,
@@ -177,7 +178,7 @@ def published2() -> Settings:
     `vs_isotonic.mean_crossings` says.
     """
     rows = _rows("levels.csv")
-    robots = (row["env"] for row in _rows("tasks.csv") if row["benchmark"] == "humanoid_bench")
+    robots = (task.env for task in vslog.tasks() if task.benchmark == "humanoid_bench")
     return Settings(
         optimal_returns=dict.fromkeys((*robots, *(row["env"] for row in rows)), 1000.0),
         level_ranges={row["env"]: (float(row["low"]), float(row["high"])) for row in rows},
@@ -204,21 +205,23 @@ class TaskFacts:
 def task_facts(benchmark: str, env: str) -> TaskFacts | None:
     """Look a task up in the built-in lists; ``None`` when neither has it.
 
-    Optimal returns are in ``tasks.csv``, which is generated from vs-envs (tests/task_list.py); N and δ,
-    and the optimal return of dm_control tasks beyond that list, in ``benchmarks.csv``.
+    Optimal returns are those of `vslog.find_task`, which knows the usual spellings of a task's name; N
+    and δ, and the optimal return of dm_control tasks beyond that list, are in ``benchmarks.csv``.
     """
-    listed = [r for r in _rows("tasks.csv") if (r["benchmark"], r["env"]) == (benchmark, env)]
+    known = vslog.find_task(env)
+    listed = known is not None and known.benchmark == benchmark
+    names = ("*", env, known.env) if listed else ("*", env)
     general = [
         row
         for row in _rows("benchmarks.csv")
-        if row["benchmark"] == benchmark and row["env"] in ("*", env)
+        if row["benchmark"] == benchmark and row["env"] in names
     ]
     if not listed and not general:
         return None
     facts = general[0] if general else {}
-    optimal = (listed or general)[0]["optimal_return"]
+    optimal = known.optimal_return if listed else facts.get("optimal_return")
     return TaskFacts(
-        float(optimal or "nan"),
+        float("nan") if optimal in (None, "") else float(optimal),
         int(facts["critic_params"]) if facts.get("critic_params") else None,
         float(facts["delta"]) if facts.get("delta") else None,
     )

@@ -18,6 +18,7 @@ from vs_logging.table import (
 )
 from vs_logging.tables import import_frame
 from vs_logging.tabular import import_csv
+from vs_logging.tasks import KnownTask, find_task, tasks
 from vs_logging.tensorboard import import_tensorboard
 from vs_logging.wandb import WandbApi, import_wandb
 from vs_logging.window import window_means
@@ -34,6 +35,7 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Importer",
+    "KnownTask",
     "RunTableError",
     "RunWriter",
     "Sink",
@@ -44,6 +46,7 @@ __all__ = [
     "benchmark_name",
     "consolidate",
     "find_importer",
+    "find_task",
     "import_csv",
     "import_frame",
     "import_tensorboard",
@@ -53,6 +56,7 @@ __all__ = [
     "read_table",
     "run_id",
     "scan",
+    "tasks",
     "validate",
     "whole_file",
     "window_means",

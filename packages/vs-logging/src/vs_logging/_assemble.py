@@ -8,7 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from vs_logging.table import IDENTITY_COLUMNS, OPTIONAL_SCHEMA, SCHEMA, run_id, validate
+from vs_logging.table import (
+    FACTS,
+    IDENTITY_COLUMNS,
+    OPTIONAL_SCHEMA,
+    SCHEMA,
+    run_id,
+    validate,
+)
 
 type Floats = NDArray[np.float64]
 
@@ -26,7 +33,8 @@ class Curves:
         ends: Shape (S,) number of leading rows that are measurements; all by default.
         flags: Name → shape (S,), constant within a seed (``stopped_on_success``).
         extra: Constant optional columns, hashed too (``passive_critic_width``), as are the
-            ``IDENTITY_COLUMNS`` of ``config``.
+            ``IDENTITY_COLUMNS`` of ``config``. ``FACTS`` of either are columns, too, but are
+            not hashed.
     """
 
     config: Mapping[str, Any]
@@ -38,20 +46,22 @@ class Curves:
     flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def run(self) -> str:
+        """The run's id: a hash of all settings, without the facts of its task."""
+        settings = {**self.config, **self.extra}
+        return run_id({name: settings[name] for name in settings if name not in FACTS})
+
 
 def duplicate_seeds(runs: Sequence[Curves]) -> int:
     """Seeds whose returns copy another seed of their run bit by bit (all-NaN ones apart)."""
     keys = [
-        (run, curves.steps.tobytes(), column.tobytes())
-        for run, curves in zip(_run_ids(runs), runs, strict=True)
+        (curves.run, curves.steps.tobytes(), column.tobytes())
+        for curves in runs
         for column in curves.returns.T
         if not np.isnan(column).all()
     ]
     return len(keys) - len(set(keys))
-
-
-def _run_ids(runs: Sequence[Curves]) -> list[str]:
-    return [run_id({**curves.config, **curves.extra}) for curves in runs]
 
 
 def assemble(runs: Sequence[Curves], *, source: str) -> pl.DataFrame:
@@ -107,8 +117,8 @@ def _measured(curves: Curves) -> NDArray[np.bool_]:
 
 def _constants(runs: Sequence[Curves]) -> pl.DataFrame:
     settings = [{**curves.config, **curves.extra} for curves in runs]
-    data: dict[str, list[Any]] = {"run": [*_run_ids(runs)]}
-    for name in IDENTITY_COLUMNS:
+    data: dict[str, list[Any]] = {"run": [curves.run for curves in runs]}
+    for name in (*IDENTITY_COLUMNS, *FACTS):
         if any(name in one for one in settings):
             data[name] = [one.get(name) for one in settings]
     known = SCHEMA | OPTIONAL_SCHEMA

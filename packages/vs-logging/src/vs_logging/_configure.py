@@ -4,7 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vs_logging.table import CONFIG_COLUMNS, IDENTITY_COLUMNS, NULLABLE, RunTableError
+from vs_logging._importer import ImportOptions
+from vs_logging.table import (
+    CONFIG_COLUMNS,
+    FACTS,
+    IDENTITY_COLUMNS,
+    NULLABLE,
+    RunTableError,
+)
+from vs_logging.tasks import guess_benchmark
 
 _INTEGERS = (
     "batch_size",
@@ -13,21 +21,10 @@ _INTEGERS = (
     "critic_depth",
     "passive_critic_width",
     "passive_critic_params",
+    "action_repeat",
+    "reset_every",
 )
-_FLOATS = ("utd", "learning_rate")
-
-_BENCHMARKS: tuple[tuple[str, str], ...] = (
-    (r"h1(hand|strong|touch)?-.+-v\d+", "humanoid_bench"),
-    (r".+-v\d+-goal-(observable|hidden)", "metaworld"),
-    (r"myo.+", "myosuite"),
-    (r"[A-Z].*-v\d+", "gym"),
-    (r"[a-z0-9_]+(-[a-z0-9_]+)+", "dmc"),
-)
-
-
-def guess_benchmark(env: str) -> str:
-    """Return the benchmark whose naming style ``env`` follows, else ``unknown``."""
-    return next((name for style, name in _BENCHMARKS if re.fullmatch(style, env)), "unknown")
+_FLOATS = ("utd", "learning_rate", "optimal_return")
 
 
 def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,8 +40,11 @@ def complete_config(found: Mapping[str, Any]) -> dict[str, Any]:
         config["benchmark"] = guess_benchmark(str(config["env"]))
     missing = [n for n in CONFIG_COLUMNS if config.get(n) is None and n not in NULLABLE]
     if missing:
-        raise RunTableError(f"the configuration lacks {', '.join(missing)}")
-    for name in IDENTITY_COLUMNS:
+        raise RunTableError(
+            f"the configuration lacks {', '.join(missing)}; give --constants {missing[0]} VALUE, or "
+            f"a group (?P<{missing[0]}>…) in --pattern"
+        )
+    for name in (*IDENTITY_COLUMNS, *FACTS):
         if config.get(name) is not None:
             config[name] = _typed(name, config[name])
         elif name in CONFIG_COLUMNS:
@@ -82,18 +82,19 @@ def look_up(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def check_constants(constants: Mapping[str, object]) -> dict[str, object]:
-    """Copy the caller's constants, refusing the columns that vary within a run.
+def given_constants(options: ImportOptions) -> dict[str, object]:
+    """Return the settings that the caller gives for all runs.
 
     Raises:
         RunTableError: A name varies row by row.
     """
     for name in ("run", "seed", "env_step", "return_"):
-        if name in constants:
+        if name in options.constants:
             raise RunTableError(
-                f"constants: {name} varies within a table; expected a run's setting"
+                f"--constants: {name} varies within a table; expected a run's setting"
             )
-    return dict(constants)
+    repeat = {} if options.action_repeat is None else {"action_repeat": options.action_repeat}
+    return {**repeat, **options.constants}
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
@@ -107,10 +108,12 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str] | None:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise RunTableError(f"pattern {pattern!r} is not a regular expression: {error}") from error
+        raise RunTableError(
+            f"--pattern {pattern!r} is not a regular expression: {error}"
+        ) from error
     if not compiled.groupindex:
         raise RunTableError(
-            f"pattern {pattern!r} has no named group; expected e.g. (?P<utd>[0-9.]+)"
+            f"--pattern {pattern!r} has no named group; expected e.g. (?P<utd>[0-9.]+)"
         )
     return compiled
 
@@ -130,7 +133,7 @@ def parse_name(
         return {}, name
     match = pattern.search(name)
     if match is None:
-        raise RunTableError(f"the pattern {pattern.pattern!r} does not match {what}")
+        raise RunTableError(f"--pattern {pattern.pattern!r} does not match {what}: {name!r}")
     found = {group: text for group, text in match.groupdict().items() if text is not None}
     if "seed" in found:
         start, end = match.span("seed")

@@ -3,18 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from vs_logging._collect import Part, read_parts, tabulate
 from vs_logging._configure import (
-    check_constants,
     compile_pattern,
     complete_config,
+    given_constants,
     look_up,
     parse_name,
 )
 from vs_logging._importer import ImportOptions
-from vs_logging._long import Series, align
+from vs_logging._long import Series, seed_curves
 from vs_logging._mapping import read_mapping
 from vs_logging.report import Imported, Problems
 from vs_logging.table import IDENTITY_COLUMNS, RunTableError
@@ -38,7 +36,7 @@ def import_processes[P](
     Args:
         source: Its name.
         processes: Name and handle of each.
-        options: ``pattern``, ``fields``, ``constants`` and ``on_error`` are used.
+        options: Where settings are found; the treatment of steps and of bad parts.
         stored: Gives a process's own configuration.
         metrics: Gives its metrics, ``return_`` among them; called once the configuration is known.
         return_name: The source's name of the return.
@@ -51,7 +49,7 @@ def import_processes[P](
         RunTableError: A process is bad (``on_error="raise"``), or none is left.
     """
     problems = Problems(source, options.on_error)
-    constants = check_constants(options.constants)
+    constants = given_constants(options)
     pattern = compile_pattern(options.pattern)
     mapped = read_mapping(options.mapping)
 
@@ -61,12 +59,15 @@ def import_processes[P](
         )  # a part that cannot be read is said to be so before its name is judged
         parsed, _ = parse_name(name, pattern, what=what)
         config, seed = mapped_config(own, options.fields, constants, mapped(name) | parsed)
-        return one_seed(config, seed, metrics(process), return_name)
+        if not options.selects(config):
+            return Part([])
+        return one_seed(config, seed, metrics(process), return_name, options)
 
     found = read_parts(processes, read, problems)
     return tabulate(
         [part for _, part in found],
         problems,
+        options,
         grammar=grammar,
         expected=expected,
         notes=notes([process for process, _ in found]),
@@ -92,46 +93,55 @@ def mapped_config(
         RunTableError: A setting or the seed is missing or mistyped.
     """
     found = dict(constants)
-    for name in dict.fromkeys((*IDENTITY_COLUMNS, "seed", *fields)):
+    known = (*IDENTITY_COLUMNS, "action_repeat", "optimal_return", "seed")
+    for name in dict.fromkeys((*known, *fields)):
         value = look_up(stored, fields.get(name, name))
         if value is None and name in fields and name not in parsed and name not in constants:
-            raise RunTableError(f"its configuration has no {fields[name]} (for {name})")
+            raise RunTableError(f"its configuration has no {fields[name]} (--fields {name})")
         if value is not None:
             found[name] = value
     found |= parsed
-    seed = found.pop("seed", None)
+    seed = seed_number(found.pop("seed", None))
+    return complete_config(found), seed
+
+
+def seed_number(seed: object) -> int:
+    """Return a seed as an integer.
+
+    Raises:
+        RunTableError: It is not one.
+    """
     try:
-        number = int(seed)  # ty: ignore[invalid-argument-type]
+        number = float(seed)  # ty: ignore[invalid-argument-type]
+        if number.is_integer():
+            return int(number)
     except (TypeError, ValueError):
-        raise RunTableError(f"its seed is {seed!r}; expected an integer") from None
-    return complete_config(found), number
+        pass
+    raise RunTableError(
+        f"its seed is {seed!r}; expected an integer (a group (?P<seed>[0-9]+) in --pattern finds it "
+        "in a name)"
+    )
 
 
 def one_seed(
-    config: Mapping[str, Any], seed: int, metrics: Mapping[str, Series], return_name: str
+    config: Mapping[str, Any],
+    seed: int,
+    metrics: Mapping[str, Series],
+    return_name: str,
+    options: ImportOptions,
 ) -> Part:
-    """Return the curves of a process; exact repeats of a row are left out and counted.
+    """Return the curves of a process, which is one seed.
 
     Raises:
-        RunTableError: There is no return, or a step holds different values of one metric.
+        RunTableError: There is no return, or a step holds different values of it.
     """
-    if "return_" not in metrics or not len(metrics["return_"].steps):
-        raise RunTableError(f"it has no values of {return_name}")
-    repeats = 0
-    unique: dict[str, Series] = {}
-    for name, series in metrics.items():
-        if np.isinf(series.values).any() and name == "return_":
-            raise RunTableError(f"{return_name} is infinite at one step; expected finite numbers")
-        steps, first, where = np.unique(series.steps, return_index=True, return_inverse=True)
-        values = series.values[first]
-        same = (series.values == values[where]) | (
-            np.isnan(series.values) & np.isnan(values[where])
+    found = seed_curves(
+        config, seed, metrics,
+        return_name=return_name, repeats=options.repeats, scale=options.scale(config),
+    )  # fmt: skip
+    if len(found.curves) > 1:
+        raise RunTableError(
+            f"{return_name}: it holds {len(found.curves)} whole curves over the same steps; expected "
+            "one seed (--repeats restart keeps the last)"
         )
-        if not same.all():
-            step = series.steps[np.argmin(same)]
-            raise RunTableError(
-                f"{name} has two different values at env_step {step}; expected one per step"
-            )
-        repeats += len(series.steps) - len(steps)
-        unique[name] = Series(steps, values)
-    return Part([align(config, unique, seeds=np.array([seed]))], repeats)
+    return Part(found.curves, repeats=found.copies, remarks=found.remarks)

@@ -10,7 +10,7 @@ import polars as pl
 from vs_logging._configure import look_up
 from vs_logging._grammars import RETURN_METRICS
 from vs_logging._importer import ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._text import seed_numbers
 from vs_logging.report import Imported
@@ -221,7 +221,7 @@ class _Columns:
         step = self.of["env_step"]
         pairs = part.select(step=numbers(part, step), value=numbers(part, column))
         pairs = pairs.filter(pl.col("step").is_not_nan(), pl.col("value").is_not_null())
-        return Series(whole_steps(pairs["step"].to_numpy(), step), pairs["value"].to_numpy())
+        return Series(checked_steps(pairs["step"].to_numpy(), step), pairs["value"].to_numpy())
 
 
 def numbers(frame: pl.DataFrame, column: str) -> pl.Series:

@@ -1,12 +1,14 @@
 """The files that a source names: one file, or those below a folder; and plain numbers in them."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vs_logging._lines import BLANK, CUT, HEADER, is_cut
 from vs_logging.table import RunTableError
 
 EVENTS = ".*tfevents.*"
@@ -50,10 +52,23 @@ def name_below(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path != root else root.resolve().name
 
 
+def is_clutter(name: str) -> bool:
+    """Tell whether a path is of a file that no one would call data (``.DS_Store``, ``__MACOSX/…``)."""
+    *folders, file = re.split(r"[/\\]", name)
+    return (
+        "__MACOSX" in folders
+        or file.startswith("._")
+        or file.lower() in (".ds_store", "thumbs.db", "desktop.ini")
+    )
+
+
 def load_numbers(
     path: Path, columns: Sequence[int], *, skip: int = 0, separator: str | None = None
-) -> NDArray[np.float64]:
-    """Read columns of numbers from a text file; blank lines are passed over.
+) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Read columns of numbers from a text file.
+
+    Blank lines, repeats of the line above the first row, and a last line that has no end are passed
+    over and counted.
 
     Args:
         path: The file.
@@ -62,15 +77,24 @@ def load_numbers(
         separator: Between columns; any white space by default.
 
     Returns:
-        Shape (rows, columns).
+        Shape (rows, columns), and what was passed over → number of lines.
 
     Raises:
         RunTableError: There is no row, or one lacks a number; names the line.
     """
     rows = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    remarks: Counter[str] = Counter()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = text.splitlines()
+    if len(lines) > skip and is_cut(text):
+        lines.pop()
+        remarks[CUT] += 1
     for number, line in enumerate(lines[skip:], start=skip + 1):
-        if line.strip():
+        if not line.strip():
+            remarks[BLANK] += 1
+        elif skip and line == lines[skip - 1]:
+            remarks[HEADER] += 1
+        else:
             cells = line.split(separator)
             try:
                 rows.append([float(cells[column]) for column in columns])
@@ -81,12 +105,12 @@ def load_numbers(
                 ) from None
     if not rows:
         raise RunTableError(f"{path.name} has no rows")
-    return np.array(rows)
+    return np.array(rows), dict(remarks)
 
 
 def _matching(root: Path, names: str, begins: bytes) -> Iterator[Path]:
     for path in root.rglob("*") if root.is_dir() else [root]:
-        if re.fullmatch(names, path.name) and path.is_file():
+        if re.fullmatch(names, path.name) and path.is_file() and not is_clutter(path.as_posix()):
             with path.open("rb") as file:
                 if file.read(len(begins)) == begins:
                     yield path

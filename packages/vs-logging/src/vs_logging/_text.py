@@ -8,6 +8,7 @@ from typing import IO
 
 import polars as pl
 
+from vs_logging._lines import Table, parse_table
 from vs_logging._sources import find_files, is_format
 from vs_logging.table import RunTableError
 
@@ -35,7 +36,7 @@ def is_table(source: str, names: str, test: Callable[[tuple[str, ...]], bool]) -
 
 
 def read_text(path: Path) -> pl.DataFrame:
-    """Read a text table; the separator (comma, semicolon, tab) is that of its header.
+    """Read a text table of which every line must be a row, blank ones apart.
 
     Returns:
         Columns of strings, without white space around them; empty cells are null.
@@ -43,17 +44,28 @@ def read_text(path: Path) -> pl.DataFrame:
     Raises:
         RunTableError: The file is absent, empty, damaged or not a table.
     """
+    table = read_lines(path, keep_last=True)
+    for line, reason in table.damaged.items():
+        raise RunTableError(f"{path}: line {line}: {reason}")
+    return table.frame.with_columns(pl.all().replace("", None))
+
+
+def read_lines(path: Path, *, keep_last: bool = False) -> Table:
+    """Read a text table; the separator (comma, semicolon, tab) is that of its header.
+
+    Raises:
+        RunTableError: The file is absent, empty or not a table.
+    """
     try:
         with _open(path) as file:
             text = file.read()
         separator, _ = _split(text.partition("\n")[0])
-        frame = pl.read_csv(text.encode(), separator=separator, infer_schema=False)
-        return frame.rename(str.strip).with_columns(pl.all().str.strip_chars())
+        return parse_table(text, separator=separator, keep_last=keep_last)
     except FileNotFoundError:
         raise RunTableError(f"{path}: no such file") from None
-    except pl.exceptions.NoDataError:
-        raise RunTableError(f"{path}: the file is empty") from None
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+    except RunTableError as error:
+        raise RunTableError(f"{path}: {error}") from None
+    except (OSError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise RunTableError(f"{path}: not readable as CSV ({reason})") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vs_logging._sources import is_clutter
 from vs_logging.table import RunTableError
 
 LARGEST_MEMBER = 2**30
@@ -33,8 +34,10 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """The files of an archive, without folders."""
-    return (info for info in archive.infolist() if not info.is_dir())
+    """The files of an archive, without folders and what file managers leave."""
+    return (
+        info for info in archive.infolist() if not info.is_dir() and not is_clutter(info.filename)
+    )
 
 
 def check_name(name: str) -> None:

@@ -58,7 +58,7 @@ def find_importer(source: str, grammar: str = "auto") -> Importer:
     if grammar in named:
         return named[grammar]
     if grammar not in (known := ["auto", *named, *(member.name for member in GRAMMARS)]):
-        raise RunTableError(f"grammar is {grammar!r}; expected {', '.join(known)}")
+        raise RunTableError(f"--grammar is {grammar!r}; expected {', '.join(known)}")
     for importer in reversed(IMPORTERS):
         if importer.sniff(source):
             return importer

@@ -6,7 +6,7 @@ Its descendants (SR-SAC, BRO, rl_with_resets) keep the layout: a folder for each
 from pathlib import Path
 
 from vs_logging._importer import Importer, ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._sources import find_files, is_format, load_numbers
 from vs_logging.report import Imported
@@ -38,5 +38,6 @@ JAXRL = Importer(
 
 
 def _evaluations(path: Path) -> dict[str, Series]:
-    steps, returns = load_numbers(path, (0, 1)).T
-    return {"return_": Series(whole_steps(steps, "the step"), returns)}
+    rows, remarks = load_numbers(path, (0, 1))
+    steps, returns = rows.T
+    return {"return_": Series(checked_steps(steps, "the step"), returns, remarks)}

@@ -56,7 +56,8 @@ def _run(name: str, folder: Path, key: str) -> Rows:
     if not (metrics / key).is_file():
         names = sorted(p.relative_to(metrics).as_posix() for p in metrics.rglob("*") if p.is_file())
         raise RunTableError(f"it has no metric {key}; it has {', '.join(names[:20]) or 'none'}")
-    values, steps = load_numbers(metrics / key, (1, 2)).T
+    rows, _ = load_numbers(metrics / key, (1, 2))
+    values, steps = rows.T
     title = folder / "tags" / "mlflow.runName"
     shown = f", {title.read_text(encoding='utf-8').strip()}" if title.is_file() else ""
     parameters = folder / "params"

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from vs_logging.table import (
     validate,
 )
 
+_OWNER = ("run", "seed")
+
 type Paths = str | Path | Iterable[str | Path]
 
 
@@ -34,16 +36,20 @@ def scan(paths: Paths) -> pl.LazyFrame:
         The rows in the order of the (sorted) files; nothing but the columns' types is checked.
 
     Raises:
-        RunTableError: A path does not exist, holds no rows, or has a missing or mistyped column.
+        RunTableError: A path does not exist, holds no rows, or has a missing or mistyped column; or
+            a seed of a run is in two files, whose curves would be woven into one.
     """
     groups: dict[tuple[tuple[str, pl.DataType], ...], list[Path]] = defaultdict(list)
     live: list[pl.LazyFrame] = []
+    owned: list[pl.LazyFrame] = []
     for path in _each(paths):
         found = False
         for item in _tables(path):
             if item.is_dir():
                 rows = _live_rows(item)
-                live += [rows] if rows is not None else []
+                if rows is not None:
+                    live.append(rows)
+                    owned.append(rows.select(*_OWNER, file=pl.lit(str(item))))
                 found |= rows is not None
                 continue
             groups[_schema(item)].append(item)
@@ -54,6 +60,14 @@ def scan(paths: Paths) -> pl.LazyFrame:
         conform(pl.scan_parquet(files, hive_partitioning=False, glob=False))
         for files in groups.values()
     ]
+    owned += [
+        pl.scan_parquet(
+            files, hive_partitioning=False, glob=False, include_file_paths="file"
+        ).select(*_OWNER, "file")
+        for files in groups.values()
+    ]
+    if len(live) + sum(map(len, groups.values())) > 1:
+        _check_owners(owned)
     return conform(pl.concat(frames + live, how="diagonal_relaxed"))
 
 
@@ -120,6 +134,17 @@ def consolidate(root: Paths, out: str | Path) -> Path:
     sidecar = _sidecar(out)
     write_json(sidecar, sorted(documents, key=lambda document: document["run"]))
     return sidecar
+
+
+def _check_owners(owned: Sequence[pl.LazyFrame]) -> None:
+    pairs = pl.concat(owned, how="vertical_relaxed").unique().collect()
+    twice = pairs.filter(pl.struct(_OWNER).is_duplicated()).sort(*_OWNER, "file")
+    if not twice.is_empty():
+        run, seed, one = twice.row(0)
+        raise RunTableError(
+            f"seed {seed} of run {run} is in {one} and in {twice['file'][1]}; expected each seed in "
+            "one file: leave one out, or give its seeds other numbers"
+        )
 
 
 def _each(paths: Paths) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vs_logging._importer import Importer, ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._sources import find_files, is_format
 from vs_logging._zipfile import open_zip, read_array
@@ -46,4 +46,4 @@ def _evaluations(path: Path) -> dict[str, Series]:
         steps, results = read_array(archive, found[0], axes=1), read_array(archive, found[1])
     if len(steps) != len(results):
         raise RunTableError(f"it has {len(steps)} timesteps but {len(results)} rows of results")
-    return {"return_": Series(whole_steps(steps, "timesteps"), results.mean(axis=1))}
+    return {"return_": Series(checked_steps(steps, "timesteps"), results.mean(axis=1))}

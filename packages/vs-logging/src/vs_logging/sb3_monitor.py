@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vs_logging._importer import Importer, ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._sources import find_files, is_format, load_numbers
 from vs_logging.report import Imported
@@ -71,13 +72,18 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _episodes(paths: Sequence[Path]) -> dict[str, Series]:
-    found = [load_numbers(path, (0, 1, 2), skip=2, separator=",") for path in paths]
+    found = []
+    remarks: Counter[str] = Counter()
+    for path in paths:
+        rows, passed = load_numbers(path, (0, 1, 2), skip=2, separator=",")
+        found.append(rows)
+        remarks.update(passed)
     for path, rows in zip(paths, found, strict=True):
         rows[:, 2] += _header(path)["t_start"]
     returns, lengths, ends = np.concatenate(found).T
     order = np.argsort(ends, kind="stable")
-    steps = whole_steps(np.cumsum(lengths[order]), "the sum of l")
-    return {"return_": Series(steps, returns[order])}
+    steps = checked_steps(np.cumsum(lengths[order]), "the sum of l")
+    return {"return_": Series(steps, returns[order], remarks)}
 
 
 def _notes(runs: Sequence[Sequence[Path]]) -> list[str]:

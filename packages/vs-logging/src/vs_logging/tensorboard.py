@@ -9,31 +9,30 @@ import numpy as np
 
 from vs_logging._extras import optional_module
 from vs_logging._importer import DEFAULTS, Importer, ImportOptions
-from vs_logging._long import Series
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._sources import EVENTS, find_files, name_below
 from vs_logging.report import Imported
 from vs_logging.table import RunTableError
 
+type Pairs = list[tuple[int, float]]
+
 
 def import_tensorboard(
     logdir: str | Path,
     options: ImportOptions = DEFAULTS,
-    *,
-    diagnostics: Mapping[str, str] | None = None,
-    config_file: str = "config.json",
 ) -> Imported:
     """Import a folder of TensorBoard logs: each folder with event files is one seed's process.
 
-    The global step of the scalars is taken as ``env_step``. Settings come, in this order, from the
-    folder's name (``pattern``), its JSON file (``config_file``, by ``fields``), ``constants``.
+    The global step of the scalars is taken as ``env_step``, or the scalar ``step_key`` at that step.
+    Settings come, in this order, from the folder's name (``pattern``), its JSON file
+    (``config_file``, by ``fields``; it may be absent), ``constants``.
 
     Args:
         logdir: The folder; event files are found in it and at any depth below.
         options: ``pattern`` is searched in the path below ``logdir``, or in the name of ``logdir``
-            for event files right there; ``return_key`` is the tag of the evaluation return.
-        diagnostics: Column → tag of further scalars; a folder without one has nulls there.
-        config_file: Name of a JSON object beside the event files; it may be absent.
+            for event files right there; ``return_key`` is the tag of the evaluation return,
+            ``diagnostics`` has the tags of further scalars; a folder without one has nulls there.
 
     Raises:
         ImportError: TensorBoard is not installed.
@@ -43,14 +42,14 @@ def import_tensorboard(
     logdir = Path(logdir)
     if not logdir.is_dir():
         raise RunTableError(f"{logdir}: no such folder")
-    tags = {"return_": options.needed_key(str(logdir)), **(diagnostics or {})}
+    tags = {"return_": options.needed_key(str(logdir)), **options.diagnostics}
     folders = sorted({path.parent for _, path in find_files(str(logdir), EVENTS)})
     return import_processes(
         str(logdir),
         ((name_below(logdir, folder), folder) for folder in folders),
         options,
-        stored=lambda folder: _stored(folder / config_file),
-        metrics=lambda folder: _scalars(folder, tags),
+        stored=lambda folder: _stored(folder / options.config_file),
+        metrics=lambda folder: _scalars(folder, tags, options.step_key),
         return_name=tags["return_"],
         grammar="tensorboard",
         expected=f"folders of event files with the scalar {tags['return_']}",
@@ -79,39 +78,53 @@ def _stored(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _scalars(folder: Path, tags: Mapping[str, str]) -> dict[str, Series]:
+def _scalars(folder: Path, tags: Mapping[str, str], step_key: str | None) -> dict[str, Series]:
     event_accumulator = optional_module(
         "tensorboard.backend.event_processing.event_accumulator", "tensorboard"
     )
     tensor_util = optional_module("tensorboard.util.tensor_util", "tensorboard")
     everything = {event_accumulator.SCALARS: 0, event_accumulator.TENSORS: 0}
-    # Rows after a restart's first step would be purged; we refuse contradictions ourselves.
+    # Rows after a restart's first step would be purged; `resolve` decides about those.
     events = event_accumulator.EventAccumulator(
         str(folder), size_guidance=everything, purge_orphaned_data=False
     )
     events.Reload()
     found = events.Tags()
-    metrics: dict[str, Series] = {}
-    for name, tag in tags.items():
+    logged: dict[str, Pairs] = {}
+    for tag in (*tags.values(), *([] if step_key is None else [step_key])):
         if tag in found["scalars"]:
-            pairs = [(event.step, event.value) for event in events.Scalars(tag)]
+            logged[tag] = [(event.step, event.value) for event in events.Scalars(tag)]
         elif tag in found["tensors"]:  # the TensorFlow 2 writer's scalars
-            pairs = [
+            logged[tag] = [
                 (event.step, _item(tensor_util.make_ndarray(event.tensor_proto), tag))
                 for event in events.Tensors(tag)
             ]
-        else:
-            continue
-        metrics[name] = Series(
-            np.array([step for step, _ in pairs], np.int64),
-            np.array([value for _, value in pairs], np.float64),
-        )
-    if "return_" not in metrics:
-        present = sorted([*found["scalars"], *found["tensors"]])
+    for tag in (tags["return_"], step_key):
+        if tag is not None and tag not in logged:
+            present = sorted([*found["scalars"], *found["tensors"]])
+            raise RunTableError(
+                f"it has no scalar {tag}; it has {', '.join(present[:20]) or 'none'}"
+            )
+    steps = None if step_key is None else dict(logged[step_key])
+    return {
+        name: _series(logged[tag], steps, f"{step_key} (--step-key)")
+        for name, tag in tags.items()
+        if tag in logged
+    }
+
+
+def _series(pairs: Pairs, steps: Mapping[int, float] | None, key: str) -> Series:
+    """Return the values of a scalar, at the events' steps or at those that ``steps`` gives them."""
+    if steps is None:
+        at: list[float] = [step for step, _ in pairs]
+    elif missing := [step for step, _ in pairs if step not in steps]:
         raise RunTableError(
-            f"it has no scalar {tags['return_']}; it has {', '.join(present[:20]) or 'none'}"
+            f"step {missing[0]} has a value but no {key}; expected one at every step"
         )
-    return metrics
+    else:
+        at = [steps[step] for step, _ in pairs]
+    values = np.array([value for _, value in pairs], np.float64)
+    return Series(checked_steps(np.array(at, np.float64), key), values)
 
 
 def _item(array: np.ndarray, tag: str) -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vs_logging._importer import Importer, ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging._sources import find_files, is_format, load_numbers
 from vs_logging.report import Imported
@@ -35,5 +35,6 @@ TENSORBOARD_CSV = Importer(
 
 
 def _scalar(path: Path) -> dict[str, Series]:
-    steps, values = load_numbers(path, (1, 2), skip=1, separator=",").T
-    return {"return_": Series(whole_steps(steps, "Step"), values)}
+    rows, remarks = load_numbers(path, (1, 2), skip=1, separator=",")
+    steps, values = rows.T
+    return {"return_": Series(checked_steps(steps, "Step"), values, remarks)}

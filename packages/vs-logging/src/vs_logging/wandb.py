@@ -10,7 +10,7 @@ import numpy as np
 
 from vs_logging._extras import optional_module
 from vs_logging._importer import DEFAULTS, Importer, ImportOptions
-from vs_logging._long import Series, whole_steps
+from vs_logging._long import Series, checked_steps
 from vs_logging._process import import_processes
 from vs_logging.report import Imported
 from vs_logging.table import RunTableError
@@ -43,9 +43,6 @@ def import_wandb(
     options: ImportOptions = DEFAULTS,
     *,
     api: WandbApi | None = None,
-    step_key: str = "env_step",
-    diagnostics: Mapping[str, str] | None = None,
-    filters: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Import the runs of a W&B project; each is one seed's process.
 
@@ -53,19 +50,19 @@ def import_wandb(
 
     Args:
         path: ``entity/project``; ``wandb:`` may stand before it.
-        options: ``return_key`` is the history key of the evaluation return, ``fields`` has keys of
-            the run's config.
+        options: ``return_key`` is the history key of the evaluation return, ``step_key`` that of the
+            env step (``env_step`` by default; ``_step`` is W&B's own counter), ``diagnostics`` has
+            those of further metrics, ``fields`` keys of the run's config. ``filters`` and ``tags``
+            select runs; each must have one of the tags.
         api: ``wandb.Api()`` by default, or anything with its ``runs`` method.
-        step_key: History key of the env step; ``_step`` is W&B's own counter.
-        diagnostics: Column → history key of further metrics.
-        filters: Passed on to ``api.runs`` (a MongoDB query).
 
     Raises:
         ImportError: W&B is not installed.
         RunTableError: ``return_key`` is not given, a run is bad (``on_error="raise"``), or nothing
             is left to import.
     """
-    keys = {"return_": options.needed_key(path), **(diagnostics or {})}
+    keys = {"return_": options.needed_key(path), **options.diagnostics}
+    step_key = options.step_key or options.columns.get("step", "env_step")
     project = path.removeprefix(_PREFIX)
     opened: WandbApi = optional_module("wandb", "wandb").Api() if api is None else api
 
@@ -73,7 +70,8 @@ def import_wandb(
         found = {name: _history(run, step_key, key) for name, key in keys.items()}
         return {name: series for name, series in found.items() if len(series.steps)}
 
-    runs = opened.runs(project, filters=None if filters is None else dict(filters))
+    tagged = {"tags": {"$in": list(options.tags)}} if options.tags else {}
+    runs = opened.runs(project, filters={**options.filters, **tagged} or None)
     return import_processes(
         project,
         ((f"run {run.id}", run) for run in runs),
@@ -82,7 +80,7 @@ def import_wandb(
         metrics=metrics,
         return_name=keys["return_"],
         grammar="wandb",
-        expected=f"runs that logged {step_key} and {keys['return_']}",
+        expected=(f"runs that logged {step_key} (--step-key) and {keys['return_']} (--return-key)"),
         notes=_states,
     )
 
@@ -92,9 +90,7 @@ WANDB = Importer(
     source="wandb:ENTITY/PROJECT",
     example="wandb:ENTITY/PROJECT --return-key eval/return --columns step=global_step",
     sniff=lambda source: source.startswith(_PREFIX),
-    read=lambda source, options: import_wandb(
-        source, options, step_key=options.columns.get("step", "env_step")
-    ),
+    read=import_wandb,
 )
 
 
@@ -108,7 +104,7 @@ def _history(run: WandbRun, step_key: str, key: str) -> Series:
     rows = run.scan_history(keys=[step_key, key])
     pairs = chain.from_iterable((row.get(step_key), row.get(key)) for row in rows)
     flat = [_number(value, run.id) for value in pairs]
-    return Series(whole_steps(np.array(flat[::2]), step_key), np.array(flat[1::2]))
+    return Series(checked_steps(np.array(flat[::2]), step_key), np.array(flat[1::2]))
 
 
 def _number(value: object, run: str) -> float:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from vs_logging._assemble import Curves
 from vs_logging._collect import Part, read_parts, tabulate
-from vs_logging._configure import check_constants, complete_config
+from vs_logging._configure import complete_config, given_constants
 from vs_logging._ends import cut_at_true_ends
 from vs_logging._grammars import GRAMMARS, Grammar, Member
 from vs_logging._importer import DEFAULTS, Importer, ImportOptions
+from vs_logging._long import env_steps
 from vs_logging._zipfile import check_name, members, open_zip, read_array
 from vs_logging.report import Imported, Problems
 from vs_logging.table import RunTableError
@@ -55,14 +56,14 @@ def import_zip(
     """
     path = Path(path)
     problems = Problems(str(path), options.on_error)
-    constants = check_constants(options.constants)
+    constants = given_constants(options)
     with open_zip(path) as archive:
         infos = _named_members(archive, problems)
         chosen = _choose(options.grammar, list(infos), path)
         cells = _cells(archive, infos, chosen, problems)
 
     def read(_: str, content: tuple[Member, Mapping[str, _Array]]) -> Part:
-        return Part([_curves(*content, chosen, constants, problems)])
+        return Part([_curves(*content, chosen, constants, problems, options)])
 
     runs = [run for _, part in read_parts(cells, read, problems) for run in part.curves]
     notes, after_end = list(chosen.notes), 0
@@ -74,6 +75,7 @@ def import_zip(
     return tabulate(
         [Part(runs)],
         problems,
+        options,
         grammar=chosen.name,
         expected=f"members like {chosen.example}",
         after_end=after_end,
@@ -116,7 +118,7 @@ def _choose(grammar: str, names: list[str], path: Path) -> Grammar:
     known = {g.name: g for g in GRAMMARS}
     if grammar not in ("auto", ZIP.name):
         if grammar not in known:
-            raise RunTableError(f"grammar is {grammar!r}; expected auto, {', '.join(known)}")
+            raise RunTableError(f"--grammar is {grammar!r}; expected auto, {', '.join(known)}")
         return known[grammar]
     # Of several grammars that a name fits, the first is the more specific one.
     fitting = (next((g.name for g in GRAMMARS if g.parse(name)), None) for name in names)
@@ -180,6 +182,7 @@ def _curves(
     grammar: Grammar,
     constants: Mapping[str, object],
     problems: Problems,
+    options: ImportOptions,
 ) -> Curves:
     if "return_" not in metrics:
         raise RunTableError("its configuration has no array of returns")
@@ -195,7 +198,8 @@ def _curves(
         if values is not None:
             diagnostics[metric] = values
     config = complete_config({**grammar.defaults, **constants, **member.config})
-    return Curves(config, returns.steps, returns.values, diagnostics, extra=member.extra)
+    steps, _ = env_steps(returns.steps, options.scale(config))
+    return Curves(config, steps, returns.values, diagnostics, extra=member.extra)
 
 
 def _joined(array: _Array, returns: _Array) -> Floats:
