@@ -226,7 +226,7 @@ def test_json_objects_of_lists_at_any_depth(tmp_path):
     }
     path = write(tmp_path / "curves.json", json.dumps(document))
     table, report = read(path, constants={k: v for k, v in SETTINGS.items() if k != "env"})
-    assert str(rows(table.filter(env="dog-run"), "utd")) == "[(1.0, 7, 1, 0.5)]"
+    assert str(rows(table.filter(env="dog-run"), "utd")) == "[(1.0, 7, 1, 0.5), (1.0, 7, 2, nan)]"
     assert rows(table.filter(env="walker-run", utd=2.0)) == SEEDS
     assert (report.grammar, report.runs, report.seeds) == ("json", 2, 3)
     other = write(tmp_path / "b" / "curves.json", json.dumps({"steps": [5], "eval": [1.5]}))
