@@ -139,18 +139,20 @@ class Hyperparameters:
                 raise ValueError(f"{name} must be positive, got {np.min(x):.6g}")
         full = dict(zip(given, np.broadcast_arrays(*given.values()), strict=True))
         shape, flat = full["sigma"].shape, {name: np.ravel(x) for name, x in full.items()}
-        offsets = [
-            np.log2(flat[name] / fit.draws.at((slice(None), at))(sigma=flat["sigma"]))
-            if name in flat
-            else np.zeros((len(self.skew_draws), flat["sigma"].size))
-            for name, fit in self.fits.items()
-        ]
+        chosen = [name for name in self.fits if name in flat]  # the others are at their best
+        if not chosen:
+            return np.zeros((len(self.skew_draws), *shape))
         above = height(
-            offsets,
-            [self.curvature_draws[:, at, [k]] for k in range(len(offsets))],
+            [
+                np.log2(
+                    flat[name] / self.fits[name].draws.at((slice(None), at))(sigma=flat["sigma"])
+                )
+                for name in chosen
+            ],
+            [self.curvature_draws[:, at, [list(self.fits).index(name)]] for name in chosen],
             self.skew_draws[:, None],
             self.twist_draws[:, None],
-            tuple(self.fits),
+            chosen,
         )
         return above.value.reshape(-1, *shape)
 
