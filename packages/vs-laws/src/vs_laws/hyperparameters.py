@@ -166,11 +166,7 @@ class Hyperparameters:
     ) -> Estimate:
         """Return D of a choice over the least D, minus 1: its mean over the refits, and 95 % interval.
 
-        Args:
-            task: as `excess` has them, as the others.
-            sigma: see `excess`.
-            batch_size: see `excess`.
-            learning_rate: see `excess`.
+        Arguments and errors are those of `excess`.
         """
         log = self.excess(task, sigma, batch_size=batch_size, learning_rate=learning_rate)
         with np.errstate(over="ignore"):
