@@ -18,9 +18,7 @@ HYPERPARAMETERS: tuple[Name, Name] = ("batch_size", "learning_rate")
 CERTAINTY = 0.8
 """Share of the refits in which a band outside the fitted σ must lie within its limit."""
 
-_OCTAVES = np.linspace(
-    -8.0, 8.0, 3201
-)  # about the optimum, where the ends of a band are looked for
+_OCTAVES = np.linspace(-8.0, 8.0, 321)  # from the optimum, where a band is looked for
 
 
 @dataclass(frozen=True)
