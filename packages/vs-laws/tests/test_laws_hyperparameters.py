@@ -384,8 +384,9 @@ def test_remarks_on_edges_coarse_grids_and_one_sigma():
     found = run(truth(at), at, seeds=40)
     text = "\n".join(found.notes)
     assert "one exponent for 2 tasks" in text
-    assert "a, sigma 4: the best batch_size" in text
-    assert "lies below the smallest tried, 512" in text
+    assert "the best batch_size lies beyond those tried: a at sigma 0.5 (" in text
+    assert ", tried down to 512), a at sigma 1 (" in text
+    assert "the best learning_rate lies beyond" not in text
     assert "too coarse" not in text
     steep = truth() ** 4 / 1e15
     found = run(steep, seeds=40)

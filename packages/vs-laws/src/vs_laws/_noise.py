@@ -10,7 +10,7 @@ KNOWN = 0.8
 
 _SEED_VARIANCE = 0.25**2  # of log D of one seed, where no run has two (OpenAI Gym, SAC: 0.26²)
 _PRIOR_DOF = 12.0  # weight of the task's mean variance in the variance of a cell
-_LEVEL_LENGTH = 0.2  # of the correlation over levels that span 1, where no bootstrap tells it
+_LEVEL_LENGTH = 0.2  # of the correlation over levels 0 to 1, where there are no bootstraps
 
 
 def seed_variance(draws: ArrayLike, seeds: ArrayLike) -> Floats:

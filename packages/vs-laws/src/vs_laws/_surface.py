@@ -22,6 +22,8 @@ CURVATURE = (np.log(0.06), 0.8, 0.5)
 """Prior of ln κ: mean and sd of the tasks' common one, sd of a task about it."""
 
 EXPONENT = (-0.3, 0.7)
+"""Prior of an exponent."""
+
 TWIST = (0.0, 0.35)
 """Prior of artanh r."""
 
@@ -29,7 +31,7 @@ SKEW = (0.2, 0.3)
 """Prior of γ."""
 
 _CENTRE = 2.0  # least sd of the prior of a centre, octaves; else the range of the grid
-_MOST = 40.0  # largest γv that is told from a larger one
+_MOST = 40.0  # γv is cut here, before its exponential overflows
 _SERIES = np.array([2.0 / factorial(n + 2) for n in range(11, -1, -1)])  # of 2(e^x − 1 − x)/x²
 _SLOPE = np.polyder(_SERIES)
 

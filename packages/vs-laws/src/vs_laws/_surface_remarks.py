@@ -52,16 +52,15 @@ def _coarse(found: Hyperparameters, name: Name, k: int, step: float) -> list[str
 
 
 def _edges(found: Hyperparameters, name: Name) -> list[str]:
-    """Return remarks on optima that lie beyond what was tried there."""
-    notes, fit = [], found.fits[name]
+    """Return a remark on the tasks and σ whose optimum lies beyond what was tried there."""
+    beyond, fit = [], found.fits[name]
     for place, (task, sigma) in enumerate(found.places):
         low, high = found.tried[name][place]
         best = fit.predict(task=task, sigma=sigma).value
         if not low <= best <= high:
-            side = f"above the largest tried, {high:.3g}" if best > high else None
-            side = side or f"below the smallest tried, {low:.3g}"
-            notes.append(f"{task}, sigma {sigma:g}: the best {name}, {best:.3g}, lies {side}")
-    return notes
+            end = f"tried up to {high:.3g}" if best > high else f"tried down to {low:.3g}"
+            beyond.append(f"{task} at sigma {sigma:g} ({best:.3g}, {end})")
+    return [f"the best {name} lies beyond those tried: {', '.join(beyond)}"] if beyond else []
 
 
 def step_of(x: Floats, group: NDArray[np.int64]) -> float:

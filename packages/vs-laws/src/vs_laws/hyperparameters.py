@@ -18,9 +18,7 @@ HYPERPARAMETERS: tuple[Name, Name] = ("batch_size", "learning_rate")
 CERTAINTY = 0.8
 """Share of the refits in which a band outside the fitted σ must lie within its limit."""
 
-_OCTAVES = np.linspace(
-    -8.0, 8.0, 3201
-)  # about the optimum, where the ends of a band are looked for
+_OCTAVES = np.linspace(-8.0, 8.0, 321)  # from the optimum, where a band is looked for
 
 
 @dataclass(frozen=True)
@@ -139,18 +137,20 @@ class Hyperparameters:
                 raise ValueError(f"{name} must be positive, got {np.min(x):.6g}")
         full = dict(zip(given, np.broadcast_arrays(*given.values()), strict=True))
         shape, flat = full["sigma"].shape, {name: np.ravel(x) for name, x in full.items()}
-        offsets = [
-            np.log2(flat[name] / fit.draws.at((slice(None), at))(sigma=flat["sigma"]))
-            if name in flat
-            else np.zeros((len(self.skew_draws), flat["sigma"].size))
-            for name, fit in self.fits.items()
-        ]
+        chosen = [name for name in self.fits if name in flat]  # the others are at their best
+        if not chosen:
+            return np.zeros((len(self.skew_draws), *shape))
         above = height(
-            offsets,
-            [self.curvature_draws[:, at, [k]] for k in range(len(offsets))],
+            [
+                np.log2(
+                    flat[name] / self.fits[name].draws.at((slice(None), at))(sigma=flat["sigma"])
+                )
+                for name in chosen
+            ],
+            [self.curvature_draws[:, at, [list(self.fits).index(name)]] for name in chosen],
             self.skew_draws[:, None],
             self.twist_draws[:, None],
-            tuple(self.fits),
+            chosen,
         )
         return above.value.reshape(-1, *shape)
 
@@ -164,11 +164,7 @@ class Hyperparameters:
     ) -> Estimate:
         """Return D of a choice over the least D, minus 1: its mean over the refits, and 95 % interval.
 
-        Args:
-            task: as `excess` has them, as the others.
-            sigma: see `excess`.
-            batch_size: see `excess`.
-            learning_rate: see `excess`.
+        Arguments and errors are those of `excess`.
         """
         log = self.excess(task, sigma, batch_size=batch_size, learning_rate=learning_rate)
         with np.errstate(over="ignore"):
