@@ -48,7 +48,7 @@ def arrays(cells: list[Cell]) -> dict[str, Any]:
         "batch_size": np.array([float(cell.run.batch_size) for cell in cells]),
         "learning_rate": np.array([cell.run.learning_rate for cell in cells]),
         "seeds": np.array([cell.run.returns.shape[1] for cell in cells]),
-        "spacing": np.array([float(np.median(np.diff(cell.run.steps))) for cell in cells]),
+        "spacing": np.array([cell.usual_spacing for cell in cells]),
         "draws": np.stack([cell.draws for cell in cells], axis=1),
         "last_steps": np.stack([cell.last_step for cell in cells]),
         "levels": LEVELS,
@@ -59,8 +59,9 @@ def noise_of(given: dict[str, Any]) -> np.ndarray:
     """Return the variance of each cell's mean log D over levels, as at one level: at most too much."""
     task = np.unique(given["tasks"], return_inverse=True)[1]
     seeds = given["seeds"].astype(float)
-    spaced = spacing_variance(given["data"], given["spacing"])
-    return cell_variance(seed_variance(given["draws"], seeds), spaced, seeds, task)
+    spaced = spacing_variance(given["data"], given["spacing"][:, None])
+    spaced = np.where(np.isfinite(given["data"]), spaced, np.nan)
+    return cell_variance(seed_variance(given["draws"], seeds[:, None]), spaced, seeds, task)
 
 
 def main() -> None:
