@@ -40,7 +40,7 @@ def _scores(evaluation: Evaluation, console: Console) -> None:
     _line(table.caption, console)
     for quantity, levels, predictor, n, *numbers in table.rows:
         named = zip(table.header[4:], numbers, strict=True)
-        shown = ", ".join(f"{name} {number}" for name, number in named if number not in ("", "–"))
+        shown = ", ".join(f"{name} {number}" for name, number in named if number)
         _line(f"  {quantity}, {levels} levels, {predictor} (n {n}): {shown}", console)
 
 
