@@ -37,7 +37,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What `fit_hyperparameters` is given, and the truth behind it.
+    """Arguments of `fit_hyperparameters`, and the truth behind them.
 
     Attributes:
         given: its arguments.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vs_laws._about_optimum as model
 import vs_laws._noise as noise
 import vs_laws._refits as refits
-import vs_laws._surface as model
 from scipy import optimize, stats
 from vs_laws import Cost, Hyperparameters, allocate, fit_data_law, fit_hyperparameters
 from vs_laws.hyperparameters import HYPERPARAMETERS

@@ -1,4 +1,4 @@
-"""Who owns a row: steps that repeat within a seed, seeds read from names, one seed in two tables."""
+"""Ownership of rows: steps that repeat within a seed, seeds read from names, one seed in two tables."""
 
 from dataclasses import replace
 

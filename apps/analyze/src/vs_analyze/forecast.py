@@ -27,12 +27,14 @@ class LevelForecast:
         data: D_J, env steps.
         verdict: of the level's law.
         reason: the sentence behind it.
+        supported: True where the data carry the law.
     """
 
     level: float
     data: Estimate
     verdict: str
     reason: str
+    supported: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Forecast:
             "levels": tuple(
                 LevelForecast(
                     float(one["level"]), Estimate.from_dict(one["data"]), one["verdict"],
-                    one["reason"],
+                    one["reason"], one["supported"],
                 )
                 for one in entry["levels"]
             ),
@@ -139,7 +141,11 @@ def forecast(
         learning_rate=None if task.learning_rate is None else task.learning_rate.predict(**place),
         levels=tuple(
             LevelForecast(
-                level, task.steps(level, place, seeds=seeds), str(fit.verdict), fit.reason
+                level,
+                task.steps(level, place, seeds=seeds),
+                str(fit.verdict),
+                fit.reason,
+                fit.supported,
             )
             for level, fit in task.levels.items()
         ),

@@ -75,9 +75,9 @@ class Import:
     """Env steps per decision of the agent; updates, and so FLOPs, are counted per decision [what a
     run's configuration says, else 1]."""
     step_unit: Literal["frames", "decisions"] = "frames"
-    """What the steps of the source count: frames of the simulator, or decisions of the agent."""
+    """Unit of the source's steps: frames of the simulator, or decisions of the agent."""
     steps_scale: float = 1.0
-    """What one step of the source stands for: 1e6 for steps in millions."""
+    """Env steps per step of the source: 1e6 for steps in millions."""
     normalise: Literal["best-run"] | None = None
     """For tasks of unknown optimal return: take the return at which the task's best run ends."""
     on_error: Literal["raise", "skip"] = "raise"

@@ -127,7 +127,7 @@ class TaskLaws:
 
     @property
     def interval(self) -> str:
-        """What an interval of `steps` is an interval of, in words."""
+        """Words that say what the intervals of `steps` are intervals of."""
         if self.level_law is None:
             return "95 % interval of the law"
         count = float(np.median(self.level_law.measured.seeds))
@@ -222,6 +222,29 @@ def jsonable(value: Any) -> Any:
     return value
 
 
+def read_document(path: Path, schema: str, kind: str, command: str) -> dict[str, Any]:
+    """Read a JSON file of ours.
+
+    Args:
+        path: the file.
+        schema: its ``schema``.
+        kind: its name, for messages.
+        command: the `vs-analyze` command that writes it.
+
+    Raises:
+        AnalysisError: the file is missing, is not JSON, or has another schema.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise AnalysisError(f"{path}: no such file; write it with `vs-analyze {command}`") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise AnalysisError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise AnalysisError(f'{path}: not a {kind} (expected "schema": "{schema}")')
+    return document
+
+
 def read_laws(path: Path) -> dict[str, TaskLaws]:
     """Read the ``tasks`` of a laws.json of any version, by env.
 
@@ -229,14 +252,7 @@ def read_laws(path: Path) -> dict[str, TaskLaws]:
         AnalysisError: the file is missing, is not JSON, is not a laws.json of a known version, or is
             damaged.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise AnalysisError(f"{path}: no such file; write it with `vs-analyze fit`") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AnalysisError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise AnalysisError(f'{path}: not a laws.json (expected "schema": "{SCHEMA}")')
+    document = read_document(path, SCHEMA, "laws.json", "fit")
     version = document.get("version")
     readers = {1: _version_1, 2: _version_2, 3: TaskLaws.from_dict, VERSION: TaskLaws.from_dict}
     if version not in readers:

@@ -18,7 +18,7 @@ import vs_logging as vslog
 
 from vs_analyze.checks import Check, Evaluation
 from vs_analyze.forecast import Forecast, compare
-from vs_analyze.laws_file import TaskLaws, jsonable
+from vs_analyze.laws_file import TaskLaws, jsonable, read_document
 from vs_analyze.runs import AnalysisError, Run
 from vs_analyze.settings import Settings
 
@@ -69,14 +69,7 @@ def read_forecast(path: Path) -> Record:
     Raises:
         AnalysisError: the file is missing, no forecast, or was changed after it was written.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise AnalysisError(f"{path}: no such file; write it with `vs-analyze forecast`") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AnalysisError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise AnalysisError(f'{path}: not a forecast (expected "schema": "{SCHEMA}")')
+    document = read_document(path, SCHEMA, "forecast", "forecast")
     if document.get("version") != VERSION:
         raise AnalysisError(
             f"{path}: forecast version {document.get('version')}, this program reads {VERSION}"

@@ -1,4 +1,4 @@
-"""How far each run of a table will go: its law of returns, and a check on the end of its curve."""
+"""The law of returns of each run of a table, and a check on the end of its curve."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

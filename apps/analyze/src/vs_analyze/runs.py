@@ -81,7 +81,7 @@ class Run:
         return bool(np.isfinite(self.returns).any())
 
     def crossings(self, levels: ArrayLike) -> iso.Crossings:
-        """Where the mean over seeds reaches each level, ``(J,)``."""
+        """Return the crossings of the mean over seeds at each level, ``(J,)``."""
         return iso.mean_crossings(
             self.steps, self.returns, levels, stopped=self.stopped, failed=self.failed,
             resets=self.resets,

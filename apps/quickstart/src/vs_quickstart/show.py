@@ -17,20 +17,20 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
 def verdict(one: HeldOut) -> str:
     """Return the conclusion of the comparison, in a sentence or two."""
     data = [check for check in one.checks if check.quantity == "data"]
-    supported = {e.level for e in one.predicted.levels if e.verdict == "supported"}
+    carried = [entry for entry in one.predicted.levels if entry.supported]
     inside = [check.level for check in data if check.covered]
     parts = []
     if not data:
         parts.append("The run reaches none of the predicted levels: the prediction failed.")
     else:
         parts.append(
-            f"{len(inside)} of {len(data)} intervals agree with the measurement; "
-            f"{len(supported)} of {len(one.predicted.levels)} data laws are supported."
+            f"{len(inside)} of {len(data)} intervals hold the measurement; "
+            f"{len(carried)} of {len(one.predicted.levels)} data laws are carried by the data."
         )
     if one.unreached and data:
         levels = ", ".join(f"{level:g}" for level in one.unreached)
         parts.append(f"The run does not reach {levels}, although a law predicts it.")
-    if len(supported) < len(one.predicted.levels):
+    if len(carried) < len(one.predicted.levels):
         parts.append(
             "So small a study does not carry a law at every level: read those as guesses, and run "
             "more utd values, seeds or steps."

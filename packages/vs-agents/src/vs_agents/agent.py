@@ -73,7 +73,7 @@ class Agent(Protocol):
 
     @property
     def actor_first(self) -> bool:
-        """Whether an update goes actor before critic; the other way round otherwise."""
+        """True if an update goes actor before critic; else the other way round."""
         ...
 
     @property
@@ -136,6 +136,20 @@ class Agent(Protocol):
     def reset_period(self) -> int | None:
         """Critic updates between two resets; None where resets do not follow their count."""
         ...
+
+
+class WithoutResets:
+    """The part of `Agent` that agents without resets share."""
+
+    def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
+        """Return False."""
+        del env_step, updates_before, updates
+        return False
+
+    @property
+    def reset_period(self) -> None:
+        """None: there are no resets."""
+        return None
 
 
 def descend(

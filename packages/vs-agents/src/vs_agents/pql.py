@@ -14,7 +14,16 @@ from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents.agent import AgentState, Every, Learner, Metrics, Params, count_params, descend
+from vs_agents.agent import (
+    AgentState,
+    Every,
+    Learner,
+    Metrics,
+    Params,
+    WithoutResets,
+    count_params,
+    descend,
+)
 from vs_agents.distributions import project, standard_normal
 from vs_agents.linear import Dtype, matmul
 from vs_agents.moments import Moments, fresh_moments, include
@@ -78,7 +87,7 @@ class _Critics(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PQL:
+class PQL(WithoutResets):
     """Parallel Q-learning.
 
     Three hidden layers with ELU, each half as wide as the one before; AdamW with weight decay 1e-2
@@ -242,16 +251,6 @@ class PQL:
         """Return ``critic_loss`` () on a batch; changes nothing."""
         target = self.target(state, batch, standard_normal(key, batch.action.shape))
         return {"critic_loss": self.critic_loss(state.critic.params, state, batch, target)}
-
-    def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Return False: there are no resets."""
-        del env_step, updates_before, updates
-        return False
-
-    @property
-    def reset_period(self) -> None:
-        """None: there are no resets."""
-        return None
 
     def normalised(self, state: AgentState, observation: Values) -> Array:
         """Return observations less their mean, over their standard deviation, cut off at ±5."""

@@ -15,7 +15,16 @@ from flax import linen as nn
 from jax import Array
 from jax import numpy as jnp
 
-from vs_agents.agent import AgentState, Every, Learner, Metrics, Params, count_params, descend
+from vs_agents.agent import (
+    AgentState,
+    Every,
+    Learner,
+    Metrics,
+    Params,
+    WithoutResets,
+    count_params,
+    descend,
+)
 from vs_agents.distributions import project, standard_normal, tanh_normal
 from vs_agents.linear import Dtype, matmul
 from vs_agents.moments import Moments, fresh_moments, include
@@ -174,7 +183,7 @@ def published_discount(episode_steps: int, action_repeat: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimbaV2:
+class SimbaV2(WithoutResets):
     """SimbaV2 with soft actor-critic.
 
     One update, all on the same batch, goes actor (against the old critic and temperature) ->
@@ -347,16 +356,6 @@ class SimbaV2:
         """Return ``critic_loss`` () on a batch; changes nothing."""
         target = self.target(state, batch, standard_normal(key, batch.action.shape))
         return {"critic_loss": self.critic_loss(state.critic.params, state, batch, target)}
-
-    def reset_due(self, *, env_step: int, updates_before: int, updates: int) -> bool:
-        """Return False: there are no resets."""
-        del env_step, updates_before, updates
-        return False
-
-    @property
-    def reset_period(self) -> None:
-        """None: there are no resets."""
-        return None
 
     @property
     def support(self) -> Array:

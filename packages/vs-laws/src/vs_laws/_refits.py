@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from vs_laws._about_optimum import Cells, Layout, Prior, surface
 from vs_laws._levenberg import minimise
 from vs_laws._responses import Responses
-from vs_laws._surface import Cells, Layout, Prior, surface
 from vs_laws.law import Floats
 
 LACK_OF_FIT = 0.06

@@ -2,7 +2,7 @@
 
 Argmins of a grid, averaged, pull the exponents of B*(σ) and η*(σ) (arXiv:2502.04327 §4.2) to 0: the grid
 ends where the optimum moves on. Here every configuration (a cell) says where the optimum is, through the
-curvature of log D about it; `vs_laws._surface` has the model and its priors.
+curvature of log D about it; `vs_laws._about_optimum` has the model and its priors.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vs_laws import verdict as rules
+from vs_laws._about_optimum import Cells, Layout, prior, surface
+from vs_laws._grid_remarks import remarks, step_of
 from vs_laws._noise import cell_variance, level_correlation, seed_variance, spacing_variance
 from vs_laws._refits import fit_surface, refit_surface
 from vs_laws._responses import pool_levels
-from vs_laws._surface import Cells, Layout, prior, surface
-from vs_laws._surface_remarks import remarks, step_of
 from vs_laws._sweep import Sweep, sweep
 from vs_laws.forms import PowerLaw
 from vs_laws.hyperparameters import HYPERPARAMETERS, Hyperparameters

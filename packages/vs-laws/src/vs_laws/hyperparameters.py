@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vs_laws._surface import height
+from vs_laws._about_optimum import height
 from vs_laws.law import Floats, from_json_numbers, json_numbers
 from vs_laws.result import Estimate, Fit
 

@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class SeedCurves:
-    """What the metrics of one seed came to.
+    """The curves of one seed, once its metrics are aligned.
 
     Attributes:
         curves: One entry; several where the log holds seeds without a number.

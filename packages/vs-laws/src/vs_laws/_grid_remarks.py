@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vs_laws._surface import EXPONENT
+from vs_laws._about_optimum import EXPONENT
 from vs_laws.hyperparameters import Hyperparameters, Name
 from vs_laws.law import Floats
 

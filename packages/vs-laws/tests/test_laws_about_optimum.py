@@ -2,11 +2,11 @@
 
 import numpy as np
 from scipy.linalg import block_diag
+from vs_laws._about_optimum import Cells, Layout, height, prior, skewed, surface
 from vs_laws._levenberg import minimise
 from vs_laws._noise import cell_variance, level_correlation, seed_variance, spacing_variance
 from vs_laws._refits import posterior
 from vs_laws._responses import Responses, pool_levels
-from vs_laws._surface import Cells, Layout, height, prior, skewed, surface
 
 BOTH = ("batch_size", "learning_rate")
 
