@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import vs_logging as vslog
 from vs_analyze.analysis import analyze
-from vs_analyze.evaluate import held_out_runs
+from vs_analyze.left_out import held_out_runs
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import published2
 from vs_analyze.td_errors import td_errors

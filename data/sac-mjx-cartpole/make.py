@@ -37,7 +37,7 @@ def studies_of(table: Path | list[Path]) -> list[Study]:
     studies = []
     for (_,), mine in rows.group_by("env", maintain_order=True):
         runs = load_runs(mine, Settings(), source=str(table))
-        studies.append(analyze(runs, Settings(delta=price_of_a_step(runs))))
+        studies.append(analyze(runs, Settings(estimator="each", delta=price_of_a_step(runs))))
     return studies
 
 

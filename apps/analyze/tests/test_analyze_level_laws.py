@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
-from vs_analyze.evaluate import LEVELS, evaluate
+from vs_analyze.evaluate import evaluate
 from vs_analyze.laws_file import read_laws
+from vs_analyze.left_out import LEVELS
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.runs import load_runs
 from vs_analyze.settings import Settings
@@ -68,6 +69,18 @@ def test_any_level_is_answered_and_one_beyond_is_called_an_extrapolation(study):
     assert beyond.budget.value == pytest.approx(
         beyond.compute.value + task.delta * beyond.data.value
     )
+
+
+def test_a_place_that_the_runs_say_little_of_is_called_so(study):
+    task = study.tasks[0].laws
+    law = task.level_law
+    assert law is not None
+    inside = recommend(task, Question(level=600.0))
+    assert not any("(vague)" in w or "(extrapolated)" in w for w in inside.warnings)
+    far = recommend(task, Question(level=1600.0))
+    place = {"sigma": far.utd.value}
+    assert law.predict(level=1600.0, kind="law", **place).word == "vague"
+    assert any("(vague): run more there" in warning for warning in far.warnings)
 
 
 def test_more_seeds_narrow_the_interval(study):

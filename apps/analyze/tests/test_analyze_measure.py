@@ -146,19 +146,13 @@ def test_a_seed_without_rows_failed_and_one_at_other_steps_did_not():
     assert 0.15 < np.isfinite(cell.draws[:, 1]).mean() < 0.35  # both draws the one that lived
 
 
-def test_a_cell_knows_its_seeds_its_spacing_and_its_bagged_crossing():
+def test_a_cell_knows_its_seeds_and_its_spacing():
     values = seeds(CLIMB, CLIMB, CLIMB - 90, CLIMB + 45)
     (run,) = load_runs(curves(values, CLIMB), SETTINGS, source="t")
     levels = {"walker-run": (50.0, 250.0, 745.0, 900.0)}
     (cell,) = measure([run], levels, bootstraps=50, rng=RNG(0))
     assert (cell.begun, cell.distinct, run.returns.shape[1]) == (4, 3, 3)
     np.testing.assert_array_equal(cell.spacing, [100, 100, 100, NAN])
-    assert np.isnan(cell.bagged).tolist() == [False, False, False, True]
-    np.testing.assert_allclose(cell.bagged[1], np.exp(np.log(cell.draws[:, 1]).mean()))
-    few = replace(cell, draws=np.where(np.arange(50)[:, None] < 40, cell.draws, np.inf))
-    assert np.isnan(few.bagged).all()  # 80 % are not more than 80 %
-    more = replace(cell, draws=np.where(np.arange(50)[:, None] < 41, cell.draws, np.inf))
-    np.testing.assert_allclose(more.bagged[1], np.exp(np.log(cell.draws[:41, 1]).mean()))
     whole = replace(SETTINGS, drop_duplicate_seeds=False)
     (run,) = load_runs(curves(values, CLIMB), whole, source="t")
     (cell,) = measure([run], levels, bootstraps=2, rng=RNG(0))

@@ -11,9 +11,10 @@ import pytest
 import vs_logging as vslog
 from vs_analyze.analysis import analyze
 from vs_analyze.cli import main
-from vs_analyze.evaluate import evaluate, held_out_runs
+from vs_analyze.evaluate import evaluate
 from vs_analyze.figures import figures
 from vs_analyze.laws_file import read_laws
+from vs_analyze.left_out import held_out_runs
 from vs_analyze.runs import AnalysisError, load_runs
 from vs_analyze.settings import Settings
 from vs_analyze.tables import sentences

@@ -2,11 +2,12 @@
 
 from vs_analyze.analysis import analyze
 from vs_analyze.checks import Evaluation
-from vs_analyze.evaluate import evaluate, held_out_runs
+from vs_analyze.evaluate import evaluate
 from vs_analyze.findings import Findings, find
 from vs_analyze.forecast import compare, forecast
 from vs_analyze.importing import read_curves
 from vs_analyze.laws_file import TaskLaws, read_laws
+from vs_analyze.left_out import held_out_runs
 from vs_analyze.recommend import Question, Recommendation, recommend
 from vs_analyze.runs import AnalysisError, Run, load_runs
 from vs_analyze.settings import Settings, published, published2

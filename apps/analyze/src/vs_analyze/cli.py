@@ -15,11 +15,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from vs_analyze import record, schedule
 from vs_analyze.analysis import analyze, infer_axes
-from vs_analyze.evaluate import HoldOut, evaluate, held_out_runs
+from vs_analyze.evaluate import evaluate
 from vs_analyze.findings import laws_document
 from vs_analyze.forecast import forecast
 from vs_analyze.importing import Import, import_curves
 from vs_analyze.laws_file import jsonable, read_laws
+from vs_analyze.left_out import HoldOut, held_out_runs
 from vs_analyze.preview import formats, preview
 from vs_analyze.recommend import Question, recommend
 from vs_analyze.returns import returns_of

@@ -145,6 +145,19 @@ class TaskLaws:
             action_repeat=self.action_repeat,
         )
 
+    def flops_per_step(
+        self, batch_size: float, utd: float, critic_params: float = float("nan")
+    ) -> float:
+        """Return FLOPs per env step of a run; N is the task's own where it is no axis."""
+        exact = self.critic_params
+        return float(
+            laws.flops_per_step(
+                sigma=utd, critic_params=critic_params if exact is None else exact,
+                batch_size=batch_size, actor_params=self.actor_params,
+                passive_params=self.passive_params, action_repeat=self.action_repeat,
+            )
+        )  # fmt: skip
+
     def place(self, utd: float, critic_params: float | None = None) -> dict[str, Any]:
         """Return a place on the laws' axes.
 

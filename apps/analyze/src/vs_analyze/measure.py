@@ -16,6 +16,9 @@ type Place = tuple[float, ...]
 type Target = Callable[[str, Place], tuple[float, float]]
 """(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
 
+type Target = Callable[[str, Place], tuple[float, float]]
+"""(env, place) → (batch size, learning rate), NaN where a rate does not matter."""
+
 BAGGED = 0.8
 """A level has a bagged crossing if a larger share of the bootstraps than this reaches it."""
 
@@ -57,16 +60,6 @@ class Cell:
         """Env steps between evaluations: the median over the crossings, without any over the curve."""
         known = self.spacing[np.isfinite(self.spacing)]
         return float(np.median(known if known.size else np.diff(self.run.steps)))
-
-    @property
-    def bagged(self) -> Floats:
-        """Geometric mean of the draws that reach a level, (J,); NaN if not more than 80 % do."""
-        reached = np.isfinite(self.draws)
-        logs = np.log(np.where(reached, self.draws, 1.0)).sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(
-                reached.mean(axis=0) > BAGGED, np.exp(logs / reached.sum(axis=0)), np.nan
-            )
 
     @property
     def utd(self) -> float:

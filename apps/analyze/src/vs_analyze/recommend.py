@@ -298,7 +298,7 @@ def _describe(
     compute, budget = (task.spend(answer.at, at, delta=price) for price in (0.0, delta))
     batch_size = task.batch_size.predict(**at)
     rate = None if task.learning_rate is None else task.learning_rate.predict(**at)
-    warnings = [*answer.warnings, *_doubts(task, answer.at)]
+    warnings = [*answer.warnings, *_doubts(task, answer.at, at)]
     where, edges = _place_words(task, at, answer.where, warnings)
     size = int(laws.grid.round_batch_size(batch_size.value, to=multiple))
     band, regret = laws.Band(None, None), None
@@ -339,14 +339,22 @@ def _describe(
     )
 
 
-def _doubts(task: TaskLaws, level: float) -> list[str]:
-    """Return a warning for every law that is not supported, or has no interval."""
+def _doubts(task: TaskLaws, level: float, at: Mapping[str, float]) -> list[str]:
+    """Return warnings: laws that are not supported or have no interval, places the runs say little of."""
     named = [("batch size", task.batch_size), (f"data law at level {level:g}", task.level(level))]
     if task.learning_rate is not None:
         named.insert(1, ("learning rate", task.learning_rate))
     found = [
         f"the {name} is {fit.verdict}: {fit.reason}" for name, fit in named if not fit.supported
     ]
+    if task.level_law is not None:
+        surface = task.level_law.predict(level=level, kind="law", **at)
+        if surface.word == "vague":
+            found.append(
+                f"D is known within a factor {surface.factor:.2g} only at this place (vague): run more there"
+            )
+        elif surface.extrapolated:
+            found.append("the runs say little about this place (extrapolated)")
     if task.batch_size.draws is None:
         found.append(
             "the batch size has no interval over seeds: it is that of the runs, or a constant"
